@@ -1,0 +1,42 @@
+"""create_app(): settings, extensions, blueprints, error handlers, commands. Wiring only."""
+
+from typing import Any
+
+from flask import Flask
+
+import blueprints
+import commands
+import database
+import models  # noqa: F401  (the tables must be known before the engine is used)
+from config import Settings, load_settings
+from extensions import babel, csrf, db, limiter, login_manager, migrate
+from services.ledger import chain
+
+
+def create_app(settings: Settings | None = None) -> Flask:
+    """The application, ready to serve. Raises SettingsError where a setting is wrong."""
+    settings = settings or load_settings()
+    app = Flask(__name__, instance_path=str(settings.instance_dir))
+    app.config.from_mapping(_flask_config(settings))
+    app.extensions["settings"] = settings
+    chain.use_key(settings.ledger_key.get_secret_value())
+    db.init_app(app)
+    migrate.init_app(app, db)
+    login_manager.init_app(app)
+    csrf.init_app(app)
+    babel.init_app(app)
+    limiter.init_app(app)
+    with app.app_context():
+        database.listen(db.engine)
+    blueprints.register(app)
+    commands.register(app)
+    return app
+
+
+def _flask_config(settings: Settings) -> dict[str, Any]:
+    return {
+        "SECRET_KEY": settings.secret_key.get_secret_value(),
+        "SQLALCHEMY_DATABASE_URI": settings.database_url,
+        "SQLALCHEMY_ENGINE_OPTIONS": database.engine_options(settings),
+        "MAX_CONTENT_LENGTH": 1024 * 1024,
+    }

@@ -1,0 +1,122 @@
+"""Orders, payments and subscriptions: what customers asked for and what they paid."""
+
+from datetime import datetime
+
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from models.base import Base, RowId, one_of
+from models.catalog import CreditType, Package, Plan
+
+ORDER_STATUSES = ("pending", "open", "paid", "expired", "flagged")
+PAYMENT_STATUSES = ("pending", "paid", "failed", "refunded", "partially_refunded", "disputed")
+SUBSCRIPTION_STATUSES = ("comped", "trialing", "active", "past_due", "canceled", "incomplete")
+ENTITLING_STATUSES = ("comped", "trialing", "active", "past_due")
+
+
+class Order(Base):
+    """A purchase that was begun: a snapshot of what is bought and for how much."""
+
+    __tablename__ = "orders"
+    __table_args__ = (
+        UniqueConstraint("account_id", "request_key"),
+        CheckConstraint(one_of("status", ORDER_STATUSES), name="status"),
+        CheckConstraint("kind IN ('package', 'funds')", name="kind"),
+        CheckConstraint("credits > 0", name="credits"),
+        CheckConstraint("price_cents > 0", name="price"),
+    )
+
+    id: Mapped[int] = mapped_column(RowId, primary_key=True)
+    public_id: Mapped[str] = mapped_column(String(40), unique=True, comment="Random; what Stripe is told")
+    account_id: Mapped[int] = mapped_column(ForeignKey("accounts.id", ondelete="RESTRICT"), index=True)
+    kind: Mapped[str] = mapped_column(String(10), default="package")
+    package_id: Mapped[int | None] = mapped_column(ForeignKey("packages.id", ondelete="RESTRICT"))
+    credit_type_id: Mapped[int] = mapped_column(ForeignKey("credit_types.id", ondelete="RESTRICT"))
+    credits: Mapped[int] = mapped_column(BigInteger, comment="Smallest units of the type")
+    price_cents: Mapped[int] = mapped_column(BigInteger, comment="Minor units")
+    currency: Mapped[str] = mapped_column(String(3))
+    description: Mapped[str] = mapped_column(String(200))
+    email: Mapped[str | None] = mapped_column(String(320))
+    status: Mapped[str] = mapped_column(String(10), default="pending")
+    request_key: Mapped[str] = mapped_column(
+        String(255), comment="Idempotency key or form token: one form, one order"
+    )
+    stripe_session_id: Mapped[str | None] = mapped_column(String(255), unique=True)
+    checkout_url: Mapped[str | None] = mapped_column(Text)
+    success_url: Mapped[str] = mapped_column(Text, default="")
+    cancel_url: Mapped[str] = mapped_column(Text, default="")
+    actor: Mapped[str] = mapped_column(String(80))
+    flag: Mapped[str | None] = mapped_column(Text, comment="Why it was not fulfilled, for the operator")
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime] = mapped_column(index=True, comment="When the Checkout Session ends")
+    closed_at: Mapped[datetime | None]
+
+    package: Mapped[Package | None] = relationship()
+    credit_type: Mapped[CreditType] = relationship()
+
+
+class Payment(Base):
+    """Money that came in, once per Checkout Session and per payment intent."""
+
+    __tablename__ = "payments"
+    __table_args__ = (
+        CheckConstraint(one_of("status", PAYMENT_STATUSES), name="status"),
+        CheckConstraint("amount_cents >= 0", name="amount"),
+        CheckConstraint("refunded_cents BETWEEN 0 AND amount_cents", name="refunded"),
+    )
+
+    id: Mapped[int] = mapped_column(RowId, primary_key=True)
+    public_id: Mapped[str] = mapped_column(String(40), unique=True)
+    account_id: Mapped[int] = mapped_column(ForeignKey("accounts.id", ondelete="RESTRICT"))
+    order_id: Mapped[int | None] = mapped_column(ForeignKey("orders.id", ondelete="RESTRICT"), unique=True)
+    plan_id: Mapped[int | None] = mapped_column(ForeignKey("plans.id", ondelete="RESTRICT"))
+    stripe_session_id: Mapped[str | None] = mapped_column(String(255), unique=True)
+    stripe_payment_intent_id: Mapped[str | None] = mapped_column(String(255), unique=True)
+    outside_reference: Mapped[str | None] = mapped_column(String(255), unique=True)
+    description: Mapped[str] = mapped_column(String(200))
+    amount_cents: Mapped[int] = mapped_column(BigInteger, comment="Minor units, tax included")
+    refunded_cents: Mapped[int] = mapped_column(BigInteger, default=0, comment="Minor units, cumulative")
+    currency: Mapped[str] = mapped_column(String(3))
+    status: Mapped[str] = mapped_column(String(20))
+    failure: Mapped[str | None] = mapped_column(String(500), comment="In words for the customer")
+    invoice_url: Mapped[str | None] = mapped_column(Text)
+    created_at: Mapped[datetime]
+    paid_at: Mapped[datetime | None]
+
+    plan: Mapped[Plan | None] = relationship()
+
+
+_payment = Payment.__table__.c
+Index("ix_payments_account", _payment.account_id, _payment.id)
+
+
+class Subscription(Base):
+    """The plan an account is on; at most one open at a time."""
+
+    __tablename__ = "subscriptions"
+    __table_args__ = (
+        CheckConstraint(one_of("status", SUBSCRIPTION_STATUSES), name="status"),
+        CheckConstraint("\"interval\" IN ('month', 'year')", name="interval"),
+        Index(
+            "uq_subscriptions_one_open",
+            "account_id",
+            unique=True,
+            sqlite_where=text("ended_at IS NULL"),
+            postgresql_where=text("ended_at IS NULL"),
+        ),
+    )
+
+    id: Mapped[int] = mapped_column(RowId, primary_key=True)
+    public_id: Mapped[str] = mapped_column(String(40), unique=True)
+    account_id: Mapped[int] = mapped_column(ForeignKey("accounts.id", ondelete="RESTRICT"), index=True)
+    plan_id: Mapped[int] = mapped_column(ForeignKey("plans.id", ondelete="RESTRICT"))
+    status: Mapped[str] = mapped_column(String(12))
+    interval: Mapped[str] = mapped_column(String(5), default="month")
+    actor: Mapped[str] = mapped_column(String(80))
+    started_at: Mapped[datetime]
+    current_period_start: Mapped[datetime]
+    current_period_end: Mapped[datetime | None] = mapped_column(comment="Exclusive; null: open-ended")
+    cancel_at_period_end: Mapped[bool] = mapped_column(default=False)
+    ended_at: Mapped[datetime | None]
+
+    plan: Mapped[Plan] = relationship()

