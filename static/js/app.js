@@ -154,16 +154,13 @@ document.addEventListener("click", (event) => {
   const { target } = event;
   all("details.menu[open]").forEach((menu) => menu.contains(target) || menu.removeAttribute("open"));
   if (target instanceof HTMLDialogElement) return target.close();
-  const hit = target.closest("[data-theme-toggle], [data-dialog-open], [data-dialog-close], [data-toast-close], [data-copy]");
+  const hit = target.closest("[data-theme-toggle], [data-dialog-open], [data-toast-close], [data-copy]");
   if (!hit) return;
   const { dialogOpen } = hit.dataset;
   if ("themeToggle" in hit.dataset) toggleTheme();
   else if (dialogOpen && document.getElementById(dialogOpen)) {
     event.preventDefault();
     openDialog(document.getElementById(dialogOpen), hit);
-  } else if ("dialogClose" in hit.dataset) {
-    const dialog = hit.closest("dialog");
-    if (dialog?.matches(":modal")) { event.preventDefault(); dialog.close(); }
   } else if ("toastClose" in hit.dataset) hit.closest(".toast").remove();
   else if (hit.dataset.copy) copyText(hit);
 });
@@ -173,7 +170,7 @@ document.addEventListener("keydown", (event) => {
 });
 document.addEventListener("submit", (event) => {
   const form = event.target;
-  if (!("once" in form.dataset)) return;
+  if (!("once" in form.dataset) || event.submitter?.formMethod === "dialog") return;
   if (form.dataset.sent) return event.preventDefault();
   form.dataset.sent = "true";
   markWorking(form, event.submitter);
@@ -182,10 +179,6 @@ addEventListener("pageshow", (event) => {
   if (!event.persisted) return;
   all("form[data-sent]").forEach((form) => delete form.dataset.sent);
   clearWorking();
-});
-document.addEventListener("change", (event) => {
-  const form = event.target.form;
-  if (form && "autosubmit" in form.dataset) form.requestSubmit();
 });
 document.addEventListener("htmx:afterSettle", (event) => arm(event.target));
 document.addEventListener("htmx:afterRequest", (event) => {
