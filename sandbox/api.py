@@ -92,7 +92,7 @@ class Api:
         try:
             given = found.shape(raw)
             self.calls.append((method, path, raw))
-            return self._execute(found.handle, Call(self.store, object_id, given), key, fingerprint)
+            return self._execute(found.handle, Call(self.store, object_id, path, given), key, fingerprint)
         finally:
             if key:
                 with self._lock:
@@ -103,20 +103,18 @@ class Api:
     ) -> tuple[int, Object, Headers]:
         """Run a handler; its effect, its events and the kept reply are one transaction."""
         paths = call.given.get("expand", [])
-        kept: StripeProblem | None = None
         with self.store.change():
             try:
                 status, body = 200, _public(expanded(self.store, handle(call), paths))
             except StripeProblem as problem:
                 if not problem.kept:
                     raise
-                kept, status, body = problem, problem.status, _public(problem.body)
+                status, body = problem.status, _public(problem.body)
             if key:
                 self.store.query(
                     "INSERT INTO replies (key, fingerprint, status, body) VALUES (?, ?, ?, ?)",
                     key, fingerprint, status, json.dumps(body),
                 )  # fmt: skip
-        del kept
         return status, body, []
 
     def _replay(self, key: str, fingerprint: str) -> tuple[int, Object, Headers] | None:

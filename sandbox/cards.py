@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """A test card. ``decline_code``: declined; ``needs_action``: 3-D Secure first; ``is_delayed``: a debit."""
+    """A test card. ``needs_action``: 3-D Secure comes first; ``is_delayed``: a bank debit."""
 
     number: str
     label: str

@@ -19,6 +19,7 @@ from sandbox.parameters import (
     metadata,
     not_negative,
     one_of,
+    page_shape,
     positive,
     string,
 )
@@ -177,7 +178,7 @@ def retrieve_session(call: Call) -> Object:
     return expire_if_due(call.store, call.store.get("checkout.session", call.id))
 
 
-@route("GET", "/v1/checkout/sessions/ID/line_items", list_shape())
+@route("GET", "/v1/checkout/sessions/ID/line_items", page_shape())
 def list_line_items(call: Call) -> Object:
     return paged(call.given, call.store.get("checkout.session", call.id)["line_items"]["data"], call)
 

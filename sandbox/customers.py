@@ -22,7 +22,7 @@ from sandbox.routing import Call, page, route
 _CUSTOMER = {
     "address": anything, "description": string, "email": string, "expand": EXPAND,
     "invoice_prefix": string, "invoice_settings": anything, "metadata": metadata, "name": string,
-    "payment_method": string, "phone": string, "preferred_locales": list_of(string), "shipping": anything,
+    "phone": string, "preferred_locales": list_of(string), "shipping": anything,
     "tax": anything, "tax_exempt": one_of("none", "exempt", "reverse"),
 }  # fmt: skip
 _RECURRING = Shape(
@@ -45,7 +45,7 @@ def merged_metadata(before: dict[str, str], change: dict[str, str]) -> dict[str,
     return {key: value for key, value in (before | change).items() if value != ""}
 
 
-@route("POST", "/v1/customers", Shape(**_CUSTOMER))
+@route("POST", "/v1/customers", Shape(payment_method=string, **_CUSTOMER))
 def create_customer(call: Call) -> dict[str, Any]:
     given = call.given
     customer = call.store.new(

@@ -172,8 +172,12 @@ def created_filter(value: Any, name: str) -> dict[str, int]:
 
 
 def list_shape(**filters: Check) -> Shape:
+    """The parameters of a list call that can be narrowed by time."""
+    return page_shape(created=created_filter, **filters)
+
+
+def page_shape(**filters: Check) -> Shape:
     """The parameters of a list call."""
     return Shape(
-        limit=positive, starting_after=string, ending_before=string, expand=EXPAND,
-        created=created_filter, **filters,
+        limit=positive, starting_after=string, ending_before=string, expand=EXPAND, **filters,
     )  # fmt: skip

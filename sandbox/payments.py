@@ -14,6 +14,7 @@ from sandbox.parameters import (
     list_shape,
     metadata,
     one_of,
+    page_shape,
     positive,
     string,
 )
@@ -26,13 +27,13 @@ _INTENT = {
     "amount": positive, "currency": currency, "customer": string, "description": string, "expand": EXPAND,
     "metadata": metadata, "payment_method": string, "receipt_email": string, "setup_future_usage": string,
     "statement_descriptor": string, "statement_descriptor_suffix": string,
-    "transfer_data": anything, "application_fee_amount": positive, "automatic_payment_methods": anything,
+    "transfer_data": anything, "application_fee_amount": positive,
     "capture_method": one_of("automatic", "automatic_async", "manual"), "shipping": anything,
-    "transfer_group": string, "on_behalf_of": string, "payment_method_options": anything,
+    "transfer_group": string, "payment_method_options": anything,
 }  # fmt: skip
 _CONFIRM = {
     "off_session": boolean, "return_url": string, "error_on_requires_action": boolean,
-    "confirmation_method": string, "mandate_data": anything,
+    "mandate_data": anything,
 }  # fmt: skip
 
 
@@ -167,13 +168,18 @@ def _charge(
         disputed=False, failure_balance_transaction=None, failure_code=code, failure_message=message,
         fraud_details={}, metadata=intent["metadata"], on_behalf_of=None, outcome=None, paid=paid,
         payment_intent=intent["id"], payment_method=intent["payment_method"],
-        payment_method_details={"type": "card", "card": {"brand": card.get("brand"),
-                                                          "last4": card.get("last4")}} if card else None,
+        payment_method_details={"type": "card", "card": _details(card)} if card else None,
         receipt_email=intent["receipt_email"], receipt_number=None, receipt_url=None, refunded=False,
         review=None, shipping=None, source_transfer=None, statement_descriptor=None,
         statement_descriptor_suffix=None, status=status, transfer_data=None, transfer_group=None,
     )  # fmt: skip
     return store.put(charge)
+
+
+def _details(card: dict[str, Any]) -> dict[str, Any]:
+    """What a charge says of its card."""
+    names = ("brand", "last4", "exp_month", "exp_year", "country", "funding")
+    return {name: card[name] for name in names}
 
 
 def _require_amount(given: dict[str, Any]) -> None:
@@ -183,7 +189,8 @@ def _require_amount(given: dict[str, Any]) -> None:
 
 @route(
     "POST", "/v1/payment_intents",
-    Shape(("amount", "currency"), confirm=boolean, payment_method_types=no_method_types, **_INTENT,
+    Shape(("amount", "currency"), confirm=boolean, payment_method_types=no_method_types,
+          automatic_payment_methods=anything, on_behalf_of=string, confirmation_method=string, **_INTENT,
           **_CONFIRM),
 )  # fmt: skip
 def create_intent(call: Call) -> Object:
@@ -235,7 +242,7 @@ def retrieve_intent(call: Call) -> Object:
 def update_intent(call: Call) -> Object:
     intent = call.store.get("payment_intent", call.id)
     for name, value in call.given.items():
-        if name != "expand":
+        if name in intent:
             intent[name] = merged_metadata(intent[name], value) if name == "metadata" else value
     return call.store.put(intent)
 
@@ -282,7 +289,7 @@ def attach_method(call: Call) -> Object:
     return method
 
 
-@route("GET", "/v1/payment_methods", list_shape(customer=string, type=string))
+@route("GET", "/v1/payment_methods", page_shape(customer=string, type=string))
 def list_methods(call: Call) -> Object:
     return page(call, "payment_method", lambda item: True, "customer", "type")
 

@@ -12,10 +12,11 @@ from sandbox.store import Object, Store
 
 @dataclass(slots=True)
 class Call:
-    """One API call: the store, the id of its path, its checked parameters."""
+    """One API call: the store, its path and the id in it, its checked parameters."""
 
     store: Store
     id: str = ""
+    path: str = ""
     given: dict[str, Any] = field(default_factory=dict)
 
 
@@ -85,7 +86,7 @@ def paged(given: dict[str, Any], items: list[Object], call: Call) -> Object:
         chosen, has_more = items[max(end - limit, 0) : end], end > limit
     else:
         chosen, has_more = items[:limit], len(items) > limit
-    return {"object": "list", "data": chosen, "has_more": has_more, "url": call.id or "/v1"}
+    return {"object": "list", "data": chosen, "has_more": has_more, "url": call.path}
 
 
 def _within(at: int, bounds: dict[str, int]) -> bool:

@@ -48,7 +48,9 @@ class SandboxServer:
         self.base_url = f"http://127.0.0.1:{self._server.server_port}"
         self.store.public_base_url = public_base_url or self.base_url
         self.deliverer = Deliverer(self.store, webhook_url, webhook_secret, delivery) if webhook_url else None
-        self._thread = threading.Thread(target=self._server.serve_forever, name="sandbox", daemon=True)
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(0.05,), name="sandbox", daemon=True
+        )
 
     @property
     def faults(self) -> Any:
