@@ -2,6 +2,9 @@
 
 from flask import Flask
 
+from blueprints import api
+
 
 def register(app: Flask) -> None:
     """Put every blueprint on the app."""
+    api.register(app)
