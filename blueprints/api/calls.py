@@ -113,6 +113,7 @@ def call(method: str, path: str, summary: str, *, scope: str, **described: Any) 
             return view(Asked(known, caller, _read_body(known)), **of_path)
 
         serve.__doc__ = view.__doc__
+        serve.coffer_access = f"api:{scope}"  # type: ignore[attr-defined]
         api.add_url_rule(path, name, serve, methods=[method])
         return view
 
