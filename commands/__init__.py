@@ -2,10 +2,11 @@
 
 from flask import Flask
 
-from commands import accounts, keys
+from commands import accounts, keys, users
 
 
 def register(app: Flask) -> None:
     """Put every command group on the app."""
     app.cli.add_command(accounts.accounts)
     app.cli.add_command(keys.keys)
+    app.cli.add_command(users.group)

@@ -12,6 +12,7 @@ from typing import Any
 from flask import Blueprint, Response, request
 from pydantic import BaseModel, ValidationError
 
+from blueprints.access import declare
 from blueprints.api import problems
 from blueprints.api.callers import identify, limit_rate
 from blueprints.api.strict_json import parse_object, text_problem
@@ -113,7 +114,7 @@ def call(method: str, path: str, summary: str, *, scope: str, **described: Any) 
             return view(Asked(known, caller, _read_body(known)), **of_path)
 
         serve.__doc__ = view.__doc__
-        serve.coffer_access = f"api:{scope}"  # type: ignore[attr-defined]
+        declare(serve, f"api:{scope}")
         api.add_url_rule(path, name, serve, methods=[method])
         return view
 

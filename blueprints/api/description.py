@@ -6,6 +6,7 @@ from typing import Any
 
 from flask import Response, current_app, render_template
 
+from blueprints.access import public
 from blueprints.api.calls import CALLS, JSON, Call, api
 from blueprints.api.codes import error_codes
 from blueprints.api.openapi import example_of, openapi, refusals_of
@@ -36,18 +37,16 @@ class CallNote:
 
 
 @api.get("/api/openapi.json")
+@public
 def openapi_document() -> Response:
     body = json.dumps(openapi(VERSION, current_app.extensions["settings"].base_url))
     return Response(body, content_type=JSON, headers={"Cache-Control": "no-cache"})
 
 
 @api.get("/api/docs")
+@public
 def docs_page() -> str:
     return render_template("api/docs.html", calls=_call_notes(), codes=error_codes())
-
-
-for view in (openapi_document, docs_page):
-    view.coffer_access = "public"  # type: ignore[attr-defined]
 
 
 def _call_notes() -> list[CallNote]:

@@ -14,7 +14,7 @@ from extensions import db
 from models.accounts import Account, OneTimeToken, User
 from services import audit
 from services.accounts import memberships, passwords, throttle, users
-from services.accounts.tokens import IssuedToken, issue_token, open_token, use_token
+from services.accounts.tokens import IssuedToken, LinkNotValid, issue_token, open_token, use_token
 from services.clock import wall_now
 from services.unit_of_work import atomic
 
@@ -100,7 +100,7 @@ def invitation_of(secret: str) -> Invitation:
     account = db.session.get(Account, row.account_id) if row.account_id else None
     person = users.person_with_email(row.email)
     if person is not None and person.disabled_at is not None:
-        raise NotFound("This link is not valid: it was used already, or it is older than an hour.")
+        raise LinkNotValid()
     return Invitation(
         email=row.email,
         account_id=row.account_id,
@@ -118,7 +118,7 @@ def accept_invitation(secret: str, *, name: str = "", password: str | None = Non
     """
     found = invitation_of(secret)
     if found.account_id is None:
-        raise NotFound("This link is not valid: it was used already, or it is older than an hour.")
+        raise LinkNotValid()
     password_hash = None
     if not found.has_user:
         name = users.checked_name(name, required=True)
@@ -225,7 +225,7 @@ def check_first_operator(secret: str) -> None:
     """Raises NotFound where a link makes nobody an operator."""
     open_token("first_operator", secret)
     if not users.is_nobody_there():
-        raise NotFound("This link is not valid: there are users already.")
+        raise LinkNotValid()
 
 
 def create_first_operator(secret: str, email: str, name: str, password: str) -> int:
@@ -241,5 +241,5 @@ def create_first_operator(secret: str, email: str, name: str, password: str) -> 
 def _insert_first_operator(secret: str, email: str, name: str, password_hash: str) -> int:
     use_token("first_operator", secret)
     if not users.is_nobody_there():
-        raise NotFound("This link is not valid: there are users already.")
+        raise LinkNotValid()
     return users.insert_user(email, password_hash, name=name, is_operator=True, actor=None)

@@ -9,7 +9,7 @@ from errors import Conflict, InvalidRequest, NotFound
 from extensions import db
 from models.accounts import ROLES, Account, Membership, User
 from services import audit
-from services.accounts import sessions
+from services.accounts import passwords, sessions, users
 from services.clock import wall_now
 from services.unit_of_work import atomic
 
@@ -80,6 +80,44 @@ def add_member(user_id: int, account_id: int, role: str, *, actor: str) -> int:
     db.session.flush()
     audit.record("membership.added", actor, account_id, user_id=user_id, role=role)
     return row.id
+
+
+def create_member(
+    email: str,
+    password: str,
+    *,
+    name: str = "",
+    is_operator: bool = False,
+    account_id: int | None = None,
+    role: str = "owner",
+    actor: str,
+) -> int:
+    """Create a person with a password, in an account where one is given; returns the person's id.
+
+    Raises InvalidRequest naming the field, Conflict where the address is taken, NotFound (account).
+    """
+    address = users.normalised_email(email)
+    person_name = users.checked_name(name)
+    checked_role(role)
+    passwords.check_new_password(password, address)
+    password_hash = passwords.hash_password(password)
+    return _insert_member(address, person_name, password_hash, is_operator, account_id, role, actor)
+
+
+@atomic
+def _insert_member(
+    email: str,
+    name: str,
+    password_hash: str,
+    is_operator: bool,
+    account_id: int | None,
+    role: str,
+    actor: str,
+) -> int:
+    user_id = users.insert_user(email, password_hash, name=name, is_operator=is_operator, actor=actor)
+    if account_id is not None:
+        add_member(user_id, account_id, role, actor=actor)
+    return user_id
 
 
 @atomic

@@ -55,6 +55,11 @@ class SignedIn:
     is_anonymous = False
 
     @property
+    def id(self) -> int:
+        """The id of the person."""
+        return self.user_id
+
+    @property
     def actor(self) -> str:
         """As the journal and the audit log name the person."""
         return f"user:{self.user_id}"

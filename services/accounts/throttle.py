@@ -10,7 +10,7 @@ import ipaddress
 from dataclasses import dataclass
 from datetime import timedelta
 
-from sqlalchemy import case, delete, update
+from sqlalchemy import case, delete, literal, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
@@ -35,7 +35,6 @@ LIMITS = {
     "password": Limit(per_network=40, per_email=8, window=timedelta(minutes=15)),
     "reset": Limit(per_network=20, per_email=5, window=timedelta(hours=1)),
     "register": Limit(per_network=20, per_email=5, window=timedelta(hours=1)),
-    "token": Limit(per_network=60, per_email=60, window=timedelta(hours=1)),
 }
 
 
@@ -73,7 +72,9 @@ def _count(key: str, attempts: int, window: timedelta) -> None:
             index_elements=["key"],
             set_={
                 "failures": case((is_over, 1), else_=table.c.failures + 1),
-                "window_started_at": case((is_over, now), else_=table.c.window_started_at),
+                "window_started_at": case(
+                    (is_over, literal(now, table.c.window_started_at.type)), else_=table.c.window_started_at
+                ),
             },
         )
         .returning(table.c.failures, table.c.window_started_at)

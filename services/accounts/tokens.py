@@ -20,6 +20,13 @@ LIFETIME = timedelta(hours=1)
 TOKEN_PREFIX = "cot_"
 
 
+class LinkNotValid(NotFound):
+    """A one-time link that opens nothing (any more)."""
+
+    def __init__(self) -> None:
+        super().__init__("This link is not valid: it was used already, or it is older than an hour.")
+
+
 @dataclass(frozen=True, slots=True)
 class IssuedToken:
     """A fresh token; the secret is told once and not kept."""
@@ -62,7 +69,7 @@ def issue_token(
 
 
 def open_token(purpose: str, secret: str) -> OneTimeToken:
-    """The row of a token that still opens something. Raises NotFound."""
+    """The row of a token that still opens something. Raises LinkNotValid."""
     row = db.session.scalar(
         select(OneTimeToken).where(
             OneTimeToken.token_hash == hash_of(secret),
@@ -72,13 +79,13 @@ def open_token(purpose: str, secret: str) -> OneTimeToken:
         )
     )
     if row is None:
-        raise NotFound("This link is not valid: it was used already, or it is older than an hour.")
+        raise LinkNotValid()
     return row
 
 
 @atomic
 def use_token(purpose: str, secret: str) -> OneTimeToken:
-    """Use a token up, in the unit of what it allows. Raises NotFound where a twin was first."""
+    """Use a token up, in the unit of what it allows. Raises LinkNotValid where a twin was first."""
     row = open_token(purpose, secret)
     used = db.session.execute(
         update(OneTimeToken)
@@ -86,5 +93,5 @@ def use_token(purpose: str, secret: str) -> OneTimeToken:
         .values(used_at=wall_now())
     )
     if used.rowcount != 1:
-        raise NotFound("This link is not valid: it was used already, or it is older than an hour.")
+        raise LinkNotValid()
     return row

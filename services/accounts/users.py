@@ -11,7 +11,7 @@ from errors import Conflict, InvalidRequest, NotFound
 from extensions import db
 from models.accounts import User
 from services import audit
-from services.accounts import passwords, sessions
+from services.accounts import sessions
 from services.clock import wall_now
 from services.unit_of_work import atomic
 
@@ -56,22 +56,6 @@ def checked_name(value: str, field: str = "name", *, required: bool = False) -> 
     if not name.isprintable():
         raise InvalidRequest.of(field, "The name contains characters that cannot be shown.")
     return name
-
-
-def create_user(
-    email: str, password: str | None = None, *, name: str = "", is_operator: bool = False, actor: str
-) -> int:
-    """Create a person; without a password the person cannot sign in yet.
-
-    Raises InvalidRequest naming the field, Conflict where the address is taken.
-    """
-    address = normalised_email(email)
-    person_name = checked_name(name)
-    password_hash = None
-    if password is not None:
-        passwords.check_new_password(password, address)
-        password_hash = passwords.hash_password(password)
-    return insert_user(address, password_hash, name=person_name, is_operator=is_operator, actor=actor)
 
 
 @atomic
