@@ -112,7 +112,7 @@ def settle_due(book: Book, most: int = NO_LIMIT) -> int:
     ended = time_out_holds(book, most)
     expired = expire_lots(book, most)
     if ended < most and expired < most:
-        book.kept["next_expiry_at"] = next_expiry(book)
+        book.kept["next_expiry_at"] = _next_expiry(book)
     else:
         book.note_expiry(due_at)
     return expired
@@ -175,7 +175,7 @@ def expire_lots(book: Book, most_lots: int = NO_LIMIT) -> int:
     return len(due)
 
 
-def next_expiry(book: Book) -> int | None:
+def _next_expiry(book: Book) -> int | None:
     """The soonest instant after now at which a lot or hold of an open book ends."""
     found = (
         NEXT_LOT_EXPIRY.first(**_of(book), now_at=book.now_at),
