@@ -10,7 +10,12 @@ from errors import BalanceLimit, InvalidRequest
 
 MAX_UNITS = 10**15
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?")
-ZERO_DECIMAL_CURRENCIES = frozenset(["bif", "clp", "djf", "gnf", "jpy", "kmf", "krw", "mga", "pyg", "rwf", "ugx", "vnd", "vuv", "xaf", "xof", "xpf"])
+ZERO_DECIMAL_CURRENCIES = frozenset(
+    (
+        *("bif", "clp", "djf", "gnf", "jpy", "kmf", "krw", "mga"),
+        *("pyg", "rwf", "ugx", "vnd", "vuv", "xaf", "xof", "xpf"),
+    )
+)
 THREE_DECIMAL_CURRENCIES = frozenset(["bhd", "jod", "kwd", "omr", "tnd"])
 
 

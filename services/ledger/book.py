@@ -65,7 +65,7 @@ INSERT_LOT = Statement(
 
 @dataclass(slots=True)
 class Line:
-    """A journal line to write. ``amount`` is signed; ``allocations`` are (lot, signed amount, in subscription)."""
+    """A journal line to write. ``allocations`` are (lot, signed amount, whether a subscription lot)."""
 
     type: str
     amount: int
