@@ -3,6 +3,7 @@
 from flask import Flask
 
 from config import Settings
+from services.ledger.proof import HEADS_FILE, write_heads
 from services.operations.backup import nightly_backup
 
 
@@ -11,4 +12,5 @@ def run(app: Flask) -> str:
     settings: Settings = app.extensions["settings"]
     assert settings.backup_dir is not None
     written = nightly_backup(settings.backup_dir, settings.backup_keep)
+    write_heads(settings.instance_dir / HEADS_FILE)
     return f"wrote {written}"

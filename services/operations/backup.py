@@ -12,13 +12,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import select
-
 from errors import CofferError
 from extensions import db
-from models.ledger import Balance
 from services.clock import wall_now
-from services.ledger import chain
+from services.ledger.proof import write_heads
 from sqlite_library import sqlite
 
 NIGHTLY_PREFIX = "coffer-"
@@ -34,21 +31,26 @@ class BackupFailed(CofferError):
 def write_backup(target: Path) -> Path:
     """Write a whole backup of the connected database, readable by its owner alone.
 
-    Beside it goes ``TARGET.heads``, the journal's heads at that time. Raises BackupFailed; then ``target`` is
-    as it was. A target that exists is replaced.
+    Beside it goes ``TARGET.heads.json``: the journal's heads just before, so that all of them are in it.
+    Raises BackupFailed; then ``target`` is as it was. A target that exists is replaced.
     """
     target = target.absolute()
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
+        write_heads(heads_beside(target), replace=True)
         with _written_whole(target) as temporary:
             if db.engine.dialect.name == "sqlite":
                 copy_sqlite(Path(str(db.engine.url.database)), temporary)
             else:
                 _dump_postgresql(temporary)
-        write_heads(target.with_name(target.name + ".heads"))
     except (OSError, sqlite.Error) as error:
         raise BackupFailed(f"The backup to {target} failed: {error}") from error
     return target
+
+
+def heads_beside(target: Path) -> Path:
+    """Where the heads of a backup are."""
+    return target.with_name(target.name + ".heads.json")
 
 
 def nightly_backup(folder: Path, keep: int) -> Path:
@@ -57,7 +59,7 @@ def nightly_backup(folder: Path, keep: int) -> Path:
     written = write_backup(folder / f"{NIGHTLY_PREFIX}{wall_now():%Y%m%dT%H%M%SZ}.{ending}")
     for old in sorted(folder.glob(f"{NIGHTLY_PREFIX}*.{ending}"))[:-keep]:
         old.unlink(missing_ok=True)
-        old.with_name(old.name + ".heads").unlink(missing_ok=True)
+        heads_beside(old).unlink(missing_ok=True)
     return written
 
 
@@ -83,20 +85,6 @@ def check_sqlite(connection: Any, path: Path) -> None:
     found = connection.execute("PRAGMA integrity_check").fetchone()[0]
     if found != "ok":
         raise BackupFailed(f"{path} is damaged: {found}")
-
-
-def write_heads(path: Path) -> None:
-    """Keep the journal's heads outside the database: account, credit type, last sequence, its MAC."""
-    rows = db.session.execute(
-        select(Balance.account_id, Balance.credit_type_id, Balance.last_sequence, Balance.head_mac).order_by(
-            Balance.account_id, Balance.credit_type_id
-        )
-    )
-    with _written_whole(path) as temporary, temporary.open("w") as file:
-        file.write(f"coffer-heads 1 {chain.key().id}\n")
-        for row in rows:
-            file.write("{} {} {} {}\n".format(*row))
-    db.session.rollback()
 
 
 @contextmanager

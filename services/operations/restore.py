@@ -15,6 +15,7 @@ from errors import CofferError, Conflict
 from extensions import db
 from services.clock import iso, wall_now
 from services.ledger import chain
+from services.ledger.proof import write_heads
 from services.operations.backup import (
     BackupFailed,
     check_sqlite,
@@ -47,18 +48,24 @@ class Restored:
     warnings: list[str] = field(default_factory=list)
 
 
-def restore_backup(source: Path, backup_dir: Path) -> Restored:
+def restore_backup(source: Path, backup_dir: Path, heads_path: Path) -> Restored:
     """Replace the connected database by a backup; the caller holds the instance lock.
 
     Raises RestoreRefused (not a whole backup of Coffer, or of a later version), Conflict where a process
-    still has the database open. Then the database is as it was.
+    still has the database open. Then the database is as it was. The heads noted at ``heads_path`` are those
+    of the replaced ledger: they are kept aside, and those of the restored one noted.
     """
     if not source.is_file():
         raise RestoreRefused(f"There is no file {source}.")
     stamp = f"{wall_now():%Y%m%dT%H%M%SZ}"
     if db.engine.dialect.name == "sqlite":
-        return _restore_sqlite(source.resolve(), stamp)
-    return _restore_postgresql(source.resolve(), backup_dir / f"replaced-{stamp}.dump")
+        restored = _restore_sqlite(source.resolve(), stamp)
+    else:
+        restored = _restore_postgresql(source.resolve(), backup_dir / f"replaced-{stamp}.dump")
+    if heads_path.exists():
+        os.replace(heads_path, heads_path.with_name(f"{heads_path.name}.replaced-{stamp}"))
+    write_heads(heads_path, replace=True)
+    return restored
 
 
 def _restore_sqlite(source: Path, stamp: str) -> Restored:
