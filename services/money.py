@@ -69,6 +69,14 @@ def to_number(units: int, scale: int) -> int | float:
     return int(number) if number == number.to_integral_value() else float(number)
 
 
+def check_amount(units: int, field: str = "amount") -> None:
+    """Raises InvalidRequest for an amount that is not positive, BalanceLimit for one beyond the cap."""
+    if units < 1:
+        raise InvalidRequest.of(field, "must be greater than 0")
+    if units > MAX_UNITS:
+        raise BalanceLimit(f"{field} is larger than Coffer keeps (10^15 of the smallest unit).", field=field)
+
+
 def check_limit(units: int) -> None:
     """Raises BalanceLimit where a balance or total would pass the cap."""
     if units > MAX_UNITS:

@@ -205,6 +205,9 @@ def _add_to_totals(kept: dict, line: Line) -> None:
             total, change = ("granted", amount) if amount > 0 else ("removed", -amount)
     kept[total] += change
     check_limit(kept[total])
+    if total in ("purchased", "granted"):
+        # What goes out cannot pass what came in, so no spend or expiry ever meets a cap.
+        check_limit(kept["purchased"] + kept["granted"])
     kept[f"{line.type}_lines"] += 1
     for _, part, is_subscription in line.allocations:
         if is_subscription:
