@@ -12,7 +12,7 @@ from services.billing.purchases import fulfil_checkout, order_of_session, start_
 from services.billing.subscriptions import subscription_of
 from services.catalog.packages import packages_for
 from services.ledger.balances import positions
-from services.tokens import random_token
+from blueprints.form_tokens import new_form_token
 
 billing = Blueprint("billing", __name__)
 PAYMENTS_A_PAGE = 50
@@ -35,7 +35,7 @@ def show(account: str) -> str:
         packages=packages_for(g.account.id),
         subscription=subscription_of(g.account.id),
         types={position.credit_type: position for position in positions(g.account.id)},
-        form_token=random_token(),
+        form_token=new_form_token(),
         may_buy=g.role != "viewer",
         buying="buy-credits" in request.args,
         canceled="canceled" in request.args,

@@ -6,7 +6,7 @@ from blueprints.access import account_member
 from services.billing.subscriptions import subscription_of
 from services.catalog.packages import packages_for
 from services.ledger.balances import expiring_within, lots_of, positions, subscription_expires_at
-from services.tokens import random_token
+from blueprints.form_tokens import new_form_token
 
 overview = Blueprint("overview", __name__)
 WARNING_DAYS = 7
@@ -32,6 +32,6 @@ def show(account: str) -> str:
         more_lots=len(lots) > LOTS_SHOWN,
         packages=packages_for(g.account.id),
         subscription=subscription_of(g.account.id),
-        form_token=random_token(),
+        form_token=new_form_token(),
         may_buy=g.role != "viewer",
     )

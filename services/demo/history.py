@@ -44,9 +44,9 @@ def play_studio(account_id: int, present: timedelta, buy: Callable[[str], None])
     dice = random.Random(20)
     purchases = {6: "credits-1000", 19: "credits-500"}
     for day in range(1, DAYS + 1):
-        hours = sorted(dice.randint(8, 22) for _ in range(dice.choice((2, 3, 3, 4, 5))))
-        for number, hour in enumerate(hours):
-            with at_day(present, day, hour, dice.randint(0, 59)):
+        minutes = sorted(dice.randint(8 * 60, 23 * 60) for _ in range(dice.choice((2, 3, 3, 4, 5))))
+        for number, minute in enumerate(minutes):
+            with at_day(present, day, 0, minute):
                 _work(account_id, dice, STUDIO_TASKS, f"task-{day:02d}{number:02d}")
         with at_day(present, day, 23, 10):
             if day in purchases:
