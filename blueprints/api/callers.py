@@ -40,7 +40,7 @@ def _person() -> Caller:
             raise Unauthorized("A browser's session needs the CSRF token in X-CSRFToken.") from None
     if not current_user.is_authenticated:
         raise Unauthorized("Sign in, or send an API key as Authorization: Bearer cof_…")
-    return person_calling(current_user.id, is_operator=current_user.is_operator)
+    return person_calling(current_user.user_id, is_operator=current_user.is_operator)
 
 
 def limit_rate(caller: Caller) -> None:

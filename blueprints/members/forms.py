@@ -15,4 +15,9 @@ ROLES = [
 
 class InviteForm(FlaskForm):
     email = EmailField(_("E-mail"), [InputRequired(_("Enter an e-mail address."))])
-    role = SelectField(_("Role"), [InputRequired(_("Choose a role."))], choices=[SelectChoice(role, words) for role, words in ROLES], default="member")
+    role = SelectField(
+        _("Role"),
+        [InputRequired(_("Choose a role."))],
+        choices=[SelectChoice(role, words) for role, words in ROLES],
+        default="member",
+    )

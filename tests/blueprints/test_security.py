@@ -59,10 +59,21 @@ def visitor(app: Flask) -> Visitor:
 class TestHeaders:
     @pytest.mark.parametrize(
         ("path", "status"),
-        [("/sign-in", 200), ("/", 302), ("/nowhere", 404), ("/api/nowhere", 404), ("/broken/bug", 500),
-         ("/broken/storage", 503), ("/assets/x/css/base.css", 200), ("/static/css/base.css", 200),
-         ("/static/nothing.css", 404), ("/sign-out", 405), ("/api/credits/balance", 401), ("/webhooks/broken/bug", 500)],
-    )  # fmt: skip
+        [
+            ("/sign-in", 200),
+            ("/", 302),
+            ("/nowhere", 404),
+            ("/api/nowhere", 404),
+            ("/broken/bug", 500),
+            ("/broken/storage", 503),
+            ("/assets/x/css/base.css", 200),
+            ("/static/css/base.css", 200),
+            ("/static/nothing.css", 404),
+            ("/sign-out", 405),
+            ("/api/credits/balance", 401),
+            ("/webhooks/broken/bug", 500),
+        ],
+    )
     def test_every_answer_has_them(self, visitor: Visitor, path: str, status: int) -> None:
         answer = visitor.get(path)
         assert answer.status_code == status
@@ -140,11 +151,16 @@ class TestErrors:
 
     @pytest.mark.parametrize(
         ("name", "status", "code", "retry_after"),
-        [("frozen", 403, "account_frozen", None), ("limited", 429, "rate_limited", "7"),
-         ("storage", 503, "storage_unavailable", "2"), ("http", 503, "storage_unavailable", None),
-         ("read", 503, "storage_unavailable", "2"), ("driver", 503, "storage_unavailable", "2"),
-         ("wrong_sql", 500, "internal_error", None)],
-    )  # fmt: skip
+        [
+            ("frozen", 403, "account_frozen", None),
+            ("limited", 429, "rate_limited", "7"),
+            ("storage", 503, "storage_unavailable", "2"),
+            ("http", 503, "storage_unavailable", None),
+            ("read", 503, "storage_unavailable", "2"),
+            ("driver", 503, "storage_unavailable", "2"),
+            ("wrong_sql", 500, "internal_error", None),
+        ],
+    )
     def test_each_error_is_a_page_or_a_problem_with_its_status(
         self, visitor: Visitor, name: str, status: int, code: str, retry_after: str | None
     ) -> None:
@@ -194,9 +210,16 @@ class TestAssets:
 class TestLog:
     @pytest.mark.parametrize(
         "secret",
-        ["cof_0123456789abcdefABCDEF", "cos_0123456789abcdef_-x", "cot_0123456789abcdefXYZ", "sk_live_51Habcdef",
-         "rk_test_51Habcdef", "whsec_abcdef123456", "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhIn0.c2ln"],
-    )  # fmt: skip
+        [
+            "cof_0123456789abcdefABCDEF",
+            "cos_0123456789abcdef_-x",
+            "cot_0123456789abcdefXYZ",
+            "sk_live_51Habcdef",
+            "rk_test_51Habcdef",
+            "whsec_abcdef123456",
+            "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhIn0.c2ln",
+        ],
+    )
     def test_no_secret_passes(self, secret: str) -> None:
         for line in (f"GET /x?key={secret}&y=1", f"Authorization: Bearer {secret}", f"('{secret}',)"):
             assert secret not in redacted(line) and "[redacted]" in redacted(line)
@@ -231,18 +254,20 @@ class TestProxies:
         make_person("ann@example.com")
         visitor = Visitor(proxied)
         visitor.post(
-            "/sign-in", {"email": "ann@example.com", "password": "a quiet morning by the lake"},
+            "/sign-in",
+            {"email": "ann@example.com", "password": "a quiet morning by the lake"},
             headers={"X-Forwarded-For": "6.6.6.6, 198.51.100.1"},
-        )  # fmt: skip
+        )
         assert db.session.query(UserSession).one().address == "198.51.100.1"
 
     def test_nobody_else_does(self, app: Flask) -> None:
         make_person("ann@example.com")
         visitor = Visitor(app)
         visitor.post(
-            "/sign-in", {"email": "ann@example.com", "password": "a quiet morning by the lake"},
+            "/sign-in",
+            {"email": "ann@example.com", "password": "a quiet morning by the lake"},
             headers={"X-Forwarded-For": "6.6.6.6"},
-        )  # fmt: skip
+        )
         assert db.session.query(UserSession).one().address == visitor.address
 
 

@@ -39,9 +39,14 @@ class TestCreate:
 
     @pytest.mark.parametrize(
         ("arguments", "piped", "why"),
-        [(["nobody"], None, "e-mail address"), (["a@b.de", "--account", "nothing"], None, "no such account"),
-         (["a@b.de"], "short\n", "8 characters"), (["a@b.de"], "password1\n", "common"), (["taken@b.de"], None, "already")],
-    )  # fmt: skip
+        [
+            (["nobody"], None, "e-mail address"),
+            (["a@b.de", "--account", "nothing"], None, "no such account"),
+            (["a@b.de"], "short\n", "8 characters"),
+            (["a@b.de"], "password1\n", "common"),
+            (["taken@b.de"], None, "already"),
+        ],
+    )
     def test_a_refusal_is_one_line_and_leaves_nothing(
         self, app: Flask, arguments: list[str], piped: str | None, why: str
     ) -> None:

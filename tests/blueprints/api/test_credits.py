@@ -77,7 +77,7 @@ class TestGrants:
     def test_come_in_burn_order(self, own, acme):
         soon = give(acme, 10, expires_at=business_now() + timedelta(days=1))
         found = own.get("/api/credits/grants").get_json()["grants"]
-        assert [lot["id"] for lot in found][0] == soon
+        assert found[0]["id"] == soon
         assert set(found[0]) == {
             "id", "type", "source", "amount", "remaining", "held", "priority", "expires_at", "created_at",
         }  # fmt: skip
@@ -136,7 +136,25 @@ class TestDeduct:
 
     @pytest.mark.parametrize(
         "amount",
-        [0, -1, "0", 0.5, "1.5", True, False, None, "", "abc", "NaN", "Infinity", [], {}, "1e999", "٣", "1_0"],
+        [
+            0,
+            -1,
+            "0",
+            0.5,
+            "1.5",
+            True,
+            False,
+            None,
+            "",
+            "abc",
+            "NaN",
+            "Infinity",
+            [],
+            {},
+            "1e999",
+            "٣",
+            "1_0",
+        ],
     )
     def test_bad_amounts_name_the_field(self, own, acme, problem_of, amount):
         response = own.post("/api/credits/deduct", {"amount": amount})
@@ -144,9 +162,11 @@ class TestDeduct:
         assert response.get_json(force=True)["errors"][0]["field"] == "amount"
         assert len(lines(acme)) == 1
 
-    @pytest.mark.parametrize("amount", ["NaN", "Infinity", "-Infinity", "1e999999999999999999999", "9" * 5000])
+    @pytest.mark.parametrize(
+        "amount", ["NaN", "Infinity", "-Infinity", "1e999999999999999999999", "9" * 5000]
+    )
     def test_numbers_that_json_cannot_say_name_the_field(self, own, acme, problem_of, amount):
-        response = own.post("/api/credits/deduct", raw='{"amount": %s}' % amount)
+        response = own.post("/api/credits/deduct", raw=f'{{"amount": {amount}}}')
         assert problem_of(response) == (422, "invalid_request")
         assert response.get_json(force=True)["errors"][0]["field"] == "amount"
         assert len(lines(acme)) == 1
@@ -225,7 +245,9 @@ class TestQuantityAndUnitCost:
         assert problem_of(self.deduct(own, amount=1, quantity=3, unit_cost="0.5")) == (422, "invalid_request")
         assert self.deduct(own, amount="1.5", quantity=3, unit_cost="0.5").status_code == 200
 
-    @pytest.mark.parametrize("factors", [{"quantity": 0}, {"quantity": -1}, {"unit_cost": 0}, {"quantity": True}])
+    @pytest.mark.parametrize(
+        "factors", [{"quantity": 0}, {"quantity": -1}, {"unit_cost": 0}, {"quantity": True}]
+    )
     def test_factors_must_be_positive_numbers(self, own, sms, problem_of, factors):
         response = self.deduct(own, amount=1, **factors)
         assert problem_of(response) == (422, "invalid_request")
@@ -235,9 +257,7 @@ class TestQuantityAndUnitCost:
 class TestRefund:
     def test_returns_to_the_lots_that_paid(self, own, acme):
         spent = own.post("/api/credits/deduct", {"amount": 30}).get_json()
-        response = own.post(
-            "/api/credits/refund", {"transaction_id": spent["transaction_id"], "amount": 10}
-        )
+        response = own.post("/api/credits/refund", {"transaction_id": spent["transaction_id"], "amount": 10})
         body = response.get_json()
         assert response.status_code == 200
         assert body == {
@@ -265,7 +285,10 @@ class TestRefund:
     def test_scopes(self, app, acme, problem_of):
         spender = program(app, acme, ("read", "spend"))
         spent = spender.post("/api/credits/deduct", {"amount": 2}).get_json()["transaction_id"]
-        assert problem_of(spender.post("/api/credits/refund", {"transaction_id": spent})) == (403, "forbidden")
+        assert problem_of(spender.post("/api/credits/refund", {"transaction_id": spent})) == (
+            403,
+            "forbidden",
+        )
         own_platform = program(app, None, ("spend",))
         response = own_platform.post("/api/credits/refund", {"transaction_id": spent, "account": "acme"})
         assert response.status_code == 200

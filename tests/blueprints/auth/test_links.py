@@ -42,9 +42,14 @@ class TestInvitation:
 
     @pytest.mark.parametrize(
         ("data", "field"),
-        [({"name": "", "password": PASSWORD}, "name"), ({"name": "Bob", "password": "short"}, "password"),
-         ({"name": "Bob", "password": "password1"}, "password"), ({"name": "x" * 300, "password": PASSWORD}, "name"), ({}, "name")],
-    )  # fmt: skip
+        [
+            ({"name": "", "password": PASSWORD}, "name"),
+            ({"name": "Bob", "password": "short"}, "password"),
+            ({"name": "Bob", "password": "password1"}, "password"),
+            ({"name": "x" * 300, "password": PASSWORD}, "name"),
+            ({}, "name"),
+        ],
+    )
     def test_what_is_wrong_is_named_and_the_link_stays_open(
         self, ann: Visitor, visitor: Visitor, outbox: Outbox, data: dict[str, str], field: str
     ) -> None:
@@ -242,9 +247,12 @@ class TestProfile:
 
     @pytest.mark.parametrize(
         ("data", "field"),
-        [({"current_password": "wrong", "new_password": NEW_PASSWORD}, "current_password"),
-         ({"current_password": PASSWORD, "new_password": "short"}, "new_password"), ({}, "current_password")],
-    )  # fmt: skip
+        [
+            ({"current_password": "wrong", "new_password": NEW_PASSWORD}, "current_password"),
+            ({"current_password": PASSWORD, "new_password": "short"}, "new_password"),
+            ({}, "current_password"),
+        ],
+    )
     def test_a_refused_password_is_named_and_everybody_stays(
         self, ann: Visitor, data: dict[str, str], field: str
     ) -> None:

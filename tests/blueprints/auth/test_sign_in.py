@@ -15,13 +15,41 @@ from tests.visitor import PASSWORD, Visitor, fresh, make_person, signed_in
 
 FORM_TOKEN = re.compile(r"[\w-]{40,}\.[\w-]+\.[\w-]+")
 ELSEWHERE = [
-    "//evil.example", "///evil.example", "/\\evil.example", "\\\\evil.example", "https://evil.example", "http:evil.example",
-    "https:evil.example", "/%2Fevil.example", "/%2f%2fevil.example", "/%5Cevil.example", "/%255Cevil.example",
-    "/%252F%252Fevil.example", "@evil.example", "/@evil.example", "//user@evil.example", "/home@evil.example",
-    "/%40evil.example", "javascript:alert(1)", "data:text/html,x", " //evil.example", "\t//evil.example",
-    "/\t/evil.example", "/\n/evil.example", "/%09/evil.example", "/%0d%0aSet-Cookie:x=y", "/profile\r\nX: y",
-    "evil.example", "/..//evil.example", "/a//evil.example", "/\u2215evil.example", "/%00", "?x", "#x", "/" + "a" * 3000,
-]  # fmt: skip
+    "//evil.example",
+    "///evil.example",
+    "/\\evil.example",
+    "\\\\evil.example",
+    "https://evil.example",
+    "http:evil.example",
+    "https:evil.example",
+    "/%2Fevil.example",
+    "/%2f%2fevil.example",
+    "/%5Cevil.example",
+    "/%255Cevil.example",
+    "/%252F%252Fevil.example",
+    "@evil.example",
+    "/@evil.example",
+    "//user@evil.example",
+    "/home@evil.example",
+    "/%40evil.example",
+    "javascript:alert(1)",
+    "data:text/html,x",
+    " //evil.example",
+    "\t//evil.example",
+    "/\t/evil.example",
+    "/\n/evil.example",
+    "/%09/evil.example",
+    "/%0d%0aSet-Cookie:x=y",
+    "/profile\r\nX: y",
+    "evil.example",
+    "/..//evil.example",
+    "/a//evil.example",
+    "/\u2215evil.example",
+    "/%00",
+    "?x",
+    "#x",
+    "/" + "a" * 3000,
+]
 
 
 class TestSignIn:
