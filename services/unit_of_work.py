@@ -71,7 +71,7 @@ _sqlite_writers = FairLock()
 
 def unit_is_open() -> bool:
     """Whether this thread is inside a unit; no network call may be made then."""
-    return bool(db.session.info.get("unit"))
+    return "unit" in db.session.info
 
 
 def after_commit(callback: Callable[[], None]) -> None:
