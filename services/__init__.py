@@ -1,1 +1,1 @@
-"""What Coffer does: operations (verbs) and reads (nouns). Nothing here knows of HTTP or of Stripe's library."""
+"""What Coffer does: operations (verbs) and reads (nouns). Nothing here knows of HTTP or of Stripe."""

@@ -9,8 +9,13 @@ from decimal import Decimal, InvalidOperation
 from errors import BalanceLimit, InvalidRequest
 
 MAX_UNITS = 10**15
-_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?")
-ZERO_DECIMAL_CURRENCIES = frozenset(["bif", "clp", "djf", "gnf", "jpy", "kmf", "krw", "mga", "pyg", "rwf", "ugx", "vnd", "vuv", "xaf", "xof", "xpf"])
+_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
+ZERO_DECIMAL_CURRENCIES = frozenset(
+    (
+        *("bif", "clp", "djf", "gnf", "jpy", "kmf", "krw", "mga"),
+        *("pyg", "rwf", "ugx", "vnd", "vuv", "xaf", "xof", "xpf"),
+    )
+)
 THREE_DECIMAL_CURRENCIES = frozenset(["bhd", "jod", "kwd", "omr", "tnd"])
 
 
@@ -62,6 +67,14 @@ def to_number(units: int, scale: int) -> int | float:
         return units
     number = from_units(units, scale)
     return int(number) if number == number.to_integral_value() else float(number)
+
+
+def check_amount(units: int, field: str = "amount") -> None:
+    """Raises InvalidRequest for an amount that is not positive, BalanceLimit for one beyond the cap."""
+    if units < 1:
+        raise InvalidRequest.of(field, "must be greater than 0")
+    if units > MAX_UNITS:
+        raise BalanceLimit(f"{field} is larger than Coffer keeps (10^15 of the smallest unit).", field=field)
 
 
 def check_limit(units: int) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy import Executable
-from sqlalchemy.engine import Dialect
+from sqlalchemy.engine import Connection, Dialect
 
 from extensions import db
 
@@ -23,7 +23,10 @@ class Statement:
 
     def run(self, **parameters: Any) -> Any:
         """Run in the session's transaction and return the driver's cursor."""
-        connection = db.session.connection()
+        return self.run_on(db.session.connection(), **parameters)
+
+    def run_on(self, connection: Connection, **parameters: Any) -> Any:
+        """Run on a connection of the caller's own and return the driver's cursor."""
         sql, names, constants = self._for(connection.dialect)
         cursor = connection.connection.cursor()
         cursor.execute(sql, _bound(connection.dialect, names, constants, parameters))

@@ -25,8 +25,9 @@ WAIT_SECONDS = 10.0
 ATTEMPTS = 6
 # PostgreSQL: serialization_failure, deadlock_detected.
 RETRYABLE_SQLSTATES = {"40001", "40P01"}
-# Classes of PostgreSQL errors that mean "not now": connection, resources, operator intervention, system.
-UNAVAILABLE_SQLSTATE_CLASSES = ("08", "53", "55", "57", "58")
+# PostgreSQL errors that mean "not now": connection, read-only server, still in conflict after every attempt,
+# resources, operator intervention, system.
+UNAVAILABLE_SQLSTATE_CLASSES = ("08", "25006", "40", "53", "55", "57", "58")
 
 
 class FairLock:

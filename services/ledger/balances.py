@@ -4,10 +4,11 @@ A read that finds the next expiry passed books it in a unit of its own; where th
 database is read-only or busy, the account is parked) it computes. Source: docs/ledger.md, balance.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import Subquery, bindparam, func, select
 
 from errors import AccountFrozen, InvalidRequest, StorageUnavailable
 from extensions import db
@@ -132,43 +133,90 @@ def settle_account(account_id: int, credit_type: str) -> None:
 
 
 def _computed(account_id: int, position: Position, now_at: int) -> Position:
-    """The effective position without writing: what live lots hold, and of dead ones the reserved part."""
-    reserved = (
+    """The effective position without writing."""
+    lots = list(_effective_lots(account_id, position.credit_type_id, now_at, open_only=True))
+    return replace(
+        position,
+        balance=sum(remaining for _, remaining, _ in lots),
+        held=sum(held for _, _, held in lots),
+        subscription=sum(remaining for lot, remaining, _ in lots if lot.is_subscription),
+    )
+
+
+def _effective_lots(
+    account_id: int, credit_type_id: int, now_at: int, *, open_only: bool, most: int | None = None
+) -> Iterator[tuple[Grant, int, int]]:
+    """Lots in burn order with what remains and what is held of them now, whatever was booked yet.
+
+    A hold past its time reserves nothing: what it held counts as returned, and pays what the lot owes for a
+    refunded payment. Of a lot past its time only what open holds reserve is left.
+    """
+    reserved = _reserved_by_open_holds(account_id, credit_type_id, now_at)
+    query = (
+        select(Grant, func.coalesce(reserved.c.units, 0))
+        .outerjoin(reserved, reserved.c.grant_id == Grant.id)
+        .where(Grant.account_id == account_id, Grant.credit_type_id == credit_type_id)
+        .order_by(*BURN_ORDER)
+        .limit(most)
+        .execution_options(populate_existing=True)
+    )
+    if open_only:
+        query = query.where(
+            Grant.remaining > 0, (Grant.expires_at.is_(None)) | (Grant.expires_at > now_at) | (Grant.held > 0)
+        )
+    for lot, units in db.session.execute(query):
+        held = int(units)
+        if lot.expires_at is not None and to_microseconds(lot.expires_at) <= now_at:
+            remaining = held
+        else:
+            remaining = lot.remaining - min(lot.held - held, lot.unrecovered)
+        if remaining or not open_only:
+            yield lot, remaining, held
+
+
+def _reserved_by_open_holds(account_id: int, credit_type_id: int, now_at: int) -> Subquery:
+    return (
         select(_lots.grant_id, func.sum(_lots.amount).label("units"))
         .join_from(HoldLot.__table__, Hold.__table__, _holds.id == _lots.hold_id)
         .where(
             _holds.account_id == account_id,
-            _holds.credit_type_id == position.credit_type_id,
+            _holds.credit_type_id == credit_type_id,
             _holds.status == "open",
             (_holds.expires_at.is_(None)) | (_holds.expires_at > now_at),
         )
         .group_by(_lots.grant_id)
         .subquery()
     )
-    held = func.coalesce(reserved.c.units, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class ExpiringSoon:
+    """Units of one credit type that expire within a while, and when the first of them do."""
+
+    credit_type_id: int
+    units: int
+    first_at: datetime
+
+
+def expiring_within(account_id: int, days: int) -> list[ExpiringSoon]:
+    """What will expire within so many days if it is not spent, by credit type."""
+    now = business_now()
     rows = db.session.execute(
-        select(_grants.remaining, _grants.expires_at, _grants.is_subscription, held)
-        .outerjoin(reserved, reserved.c.grant_id == _grants.id)
+        select(Grant.credit_type_id, func.sum(Grant.remaining), func.min(Grant.expires_at))
         .where(
-            _grants.account_id == account_id,
-            _grants.credit_type_id == position.credit_type_id,
-            _grants.remaining > 0,
+            Grant.account_id == account_id,
+            Grant.remaining > 0,
+            Grant.expires_at > now,
+            Grant.expires_at <= now + timedelta(days=days),
         )
-    ).all()
-    effective = [
-        (
-            remaining if expires_at is None or to_microseconds(expires_at) > now_at else int(units),
-            is_subscription,
-            int(units),
-        )
-        for remaining, expires_at, is_subscription, units in rows
-    ]
-    return replace(
-        position,
-        balance=sum(part for part, _, _ in effective),
-        held=sum(units for _, _, units in effective),
-        subscription=sum(part for part, is_subscription, _ in effective if is_subscription),
+        .group_by(Grant.credit_type_id)
     )
+    return [ExpiringSoon(type_id, int(units), _instant(first_at)) for type_id, units, first_at in rows]
+
+
+def _instant(value: datetime | int) -> datetime:
+    """An aggregate may come back as it is stored."""
+    return from_microseconds(value) if isinstance(value, int) else value
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,21 +240,17 @@ class LotView:
 def lots_of(account_id: int, credit_type: str, *, open_only: bool = True, most: int = 1000) -> list[LotView]:
     """The lots of a page in burn order, at most ``most``. Raises InvalidRequest for an unknown type."""
     position = balance_of(account_id, credit_type)
-    now = business_now()
-    query = (
-        select(Grant)
-        .where(Grant.account_id == account_id, Grant.credit_type_id == position.credit_type_id)
-        .order_by(*BURN_ORDER)
-        .limit(most)
+    found = _effective_lots(
+        account_id,
+        position.credit_type_id,
+        to_microseconds(business_now()),
+        open_only=open_only,
+        most=most,
     )
-    if open_only:
-        query = query.where(
-            Grant.remaining > 0, (Grant.expires_at.is_(None)) | (Grant.expires_at > now) | (Grant.held > 0)
-        )
     return [
         LotView(
             lot.id, position.credit_type, position.scale, lot.source, lot.is_subscription, lot.amount,
-            lot.remaining, lot.held, lot.unrecovered, lot.priority, lot.expires_at, lot.created_at,
+            remaining, held, lot.unrecovered, lot.priority, lot.expires_at, lot.created_at,
         )
-        for lot in db.session.scalars(query)
+        for lot, remaining, held in found
     ]  # fmt: skip

@@ -65,7 +65,7 @@ INSERT_LOT = Statement(
 
 @dataclass(slots=True)
 class Line:
-    """A journal line to write. ``amount`` is signed; ``allocations`` are (lot, signed amount, in subscription)."""
+    """A journal line to write. ``allocations`` are (lot, signed amount, whether a subscription lot)."""
 
     type: str
     amount: int
@@ -205,6 +205,9 @@ def _add_to_totals(kept: dict, line: Line) -> None:
             total, change = ("granted", amount) if amount > 0 else ("removed", -amount)
     kept[total] += change
     check_limit(kept[total])
+    if total in ("purchased", "granted"):
+        # What goes out cannot pass what came in, so no spend or expiry ever meets a cap.
+        check_limit(kept["purchased"] + kept["granted"])
     kept[f"{line.type}_lines"] += 1
     for _, part, is_subscription in line.allocations:
         if is_subscription:

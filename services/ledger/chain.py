@@ -32,10 +32,7 @@ class Key:
 
     def sign(self, *values: int | str | None) -> str:
         """HMAC-SHA256 over the values, each with its length, so that no two lists read the same."""
-        parts = []
-        for value in values:
-            text = "" if value is None else str(value)
-            parts.append(f"-;{text}" if value is None else f"{len(text)}:{text}")
+        parts = ["-;" if value is None else f"{len(text := str(value))}:{text}" for value in values]
         return hmac.digest(self._secret, "".join(parts).encode(), "sha256").hex()
 
 

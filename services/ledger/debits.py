@@ -10,7 +10,7 @@ from models.ledger import BURN_ORDER, Grant
 from services.ledger.book import Book, Line
 from services.ledger.burn_down import Draw, Lot, draws
 from services.ledger.opening import open_book
-from services.money import to_number
+from services.money import check_amount, to_number
 from services.statements import Statement
 from services.unit_of_work import atomic
 
@@ -113,7 +113,8 @@ def _take(book: Book, spend: Spend, line_type: str) -> SpendReceipt:
 
 
 def require(book: Book, amount: int) -> None:
-    """Raises InsufficientCredits where less than ``amount`` units are available."""
+    """Raises InsufficientCredits where less than ``amount`` units are available, InvalidRequest below 1."""
+    check_amount(amount)
     if amount > book.available:
         raise InsufficientCredits(
             required=to_number(amount, book.scale),

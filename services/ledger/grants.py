@@ -7,6 +7,7 @@ from errors import InvalidRequest
 from services.clock import to_microseconds
 from services.ledger.book import Book, Line, NewLot
 from services.ledger.opening import open_book
+from services.money import check_amount
 from services.unit_of_work import atomic
 
 EXPIRING_PRIORITY = 100
@@ -57,6 +58,7 @@ def grant_credits(incoming: Incoming) -> GrantReceipt:
 
 def write_grant(book: Book, incoming: Incoming) -> GrantReceipt:
     """Make the lot and write its line on an open book."""
+    check_amount(incoming.amount)
     expires_at = to_microseconds(incoming.expires_at) if incoming.expires_at else None
     if expires_at is not None and expires_at <= book.now_at:
         raise InvalidRequest.of("expires_at", "must be in the future")

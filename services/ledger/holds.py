@@ -19,7 +19,7 @@ from services.ledger.burn_down import draws
 from services.ledger.debits import lots_in_burn_order, require
 from services.ledger.expiry import CLOSE_HOLD, settle_due, unreserve
 from services.ledger.opening import open_book
-from services.money import to_number
+from services.money import check_amount, to_number
 from services.statements import Statement
 from services.unit_of_work import atomic
 
@@ -135,6 +135,7 @@ def capture_hold(account_id: int, hold_id: int, amount: int | None, actor: str) 
     """
     book, held = _open_hold(account_id, hold_id)
     captured = held.amount if amount is None else amount
+    check_amount(captured)
     if captured > held.amount:
         most = to_number(held.amount, book.scale)
         raise InvalidRequest.of("amount", f"is more than the hold reserves ({most})")

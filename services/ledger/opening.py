@@ -16,7 +16,7 @@ _accounts = Account.__table__.c
 _types = CreditType.__table__.c
 _balances = Balance.__table__.c
 LOCK_ACCOUNT = Statement(
-    select(_accounts.id).where(_accounts.id == bindparam("account_id")).with_for_update(key_share=False)
+    select(_accounts.id).where(_accounts.id == bindparam("account_id")).with_for_update(key_share=True)
 )
 READ_BOOK = Statement(
     select(_accounts.status, _types.id, _types.code, _types.scale, *(_balances[name] for name in KEPT))
@@ -34,7 +34,8 @@ def lock_accounts(*account_ids: int) -> None:
     """Lock account rows in id order. On SQLite the write transaction is the lock.
 
     A statement of its own: under READ COMMITTED a join would read the other tables as they were before
-    the wait for the lock.
+    the wait for the lock. It is NO KEY UPDATE: a row that refers to the account (a payment, an order) takes a
+    share lock on its key, and two units that each had inserted one would wait for each other.
     """
     if db.engine.dialect.name == "sqlite":
         return

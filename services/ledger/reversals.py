@@ -15,7 +15,7 @@ from services.ledger.chain import LotFacts
 from services.ledger.expiry import settle_due
 from services.ledger.opening import lock_accounts, open_book
 from services.ledger.revocations import write_revocation
-from services.money import to_number
+from services.money import check_amount, to_number
 from services.statements import Statement
 from services.unit_of_work import atomic
 
@@ -107,6 +107,8 @@ def refund_spend(
     refunded_before = int(REFUNDED_SO_FAR.first(transaction_id=transaction_id)[0])
     refundable = -spent - refunded_before
     wanted = refundable if amount is None else amount
+    if amount is not None:
+        check_amount(amount)
     if wanted > refundable or wanted == 0:
         raise Conflict("More than was spent cannot be refunded.", refundable=to_number(refundable, scale))
     returned = _return_to_lots(book, transaction_id, refunded_before, wanted, spent_at)
@@ -192,13 +194,12 @@ def revoke_payment_credits(
         book = open_book(row[6], row[5])
         grant_id, amount, free, taken_before, is_subscription = _lot_again(payment_id, row[0])
         due = refunded_cents * amount // paid_cents - taken_before if paid_cents else 0
-        if due <= 0:
-            continue
-        part = min(due, free)
-        write_revocation(book, grant_id, part, due - part, bool(is_subscription), actor)
+        if due > 0:
+            part = min(due, free)
+            write_revocation(book, grant_id, part, due - part, bool(is_subscription), actor)
+            revoked += part
+            unrecovered += due - part
         book.close()
-        revoked += part
-        unrecovered += due - part
     return Revocation(revoked, unrecovered)
 
 

@@ -23,7 +23,7 @@ def write_revocation(
 ) -> None:
     """One revocation line for one lot of an open book.
 
-    Units: ``part`` is taken back now; ``shortfall`` changes what the lot still owes (negative: it is settled).
+    Units: ``part`` is taken back now; ``shortfall`` changes what the lot still owes (negative: settled).
     """
     REVOKE_FROM_LOT.run(grant_id=grant_id, part=part, shortfall=shortfall).close()
     if part:

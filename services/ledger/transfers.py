@@ -11,7 +11,7 @@ from services.ledger.burn_down import Draw, Lot, draws
 from services.ledger.debits import DRAW
 from services.ledger.grants import PERMANENT_PRIORITY
 from services.ledger.opening import lock_accounts, open_book
-from services.money import to_number
+from services.money import check_amount, to_number
 from services.statements import Statement
 from services.unit_of_work import atomic
 
@@ -50,6 +50,7 @@ def transfer_credits(
     """
     if from_account_id == to_account_id:
         raise InvalidRequest.of("to", "must be another account than from")
+    check_amount(amount)
     lock_accounts(from_account_id, to_account_id)
     giver = open_book(from_account_id, credit_type, for_spending=True)
     taker = open_book(to_account_id, credit_type)
