@@ -9,7 +9,7 @@ import commands
 import database
 import models  # noqa: F401  (the tables must be known before the engine is used)
 from blueprints import localization, request_log
-from config import Settings, load_settings
+from config import ROOT, Settings, load_settings
 from extensions import babel, csrf, db, limiter, login_manager, migrate
 from services.ledger import chain
 
@@ -23,7 +23,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.extensions["settings"] = settings
     chain.use_key(settings.ledger_key.get_secret_value())
     db.init_app(app)
-    migrate.init_app(app, db)
+    migrate.init_app(app, db, directory=str(ROOT / "migrations"))
     login_manager.init_app(app)
     csrf.init_app(app)
     babel.init_app(

@@ -2,7 +2,7 @@
 
 from flask import Flask
 
-from commands import accounts, keys, users
+from commands import accounts, backup, jobs, keys, ledger, users
 
 
 def register(app: Flask) -> None:
@@ -10,3 +10,7 @@ def register(app: Flask) -> None:
     app.cli.add_command(accounts.accounts)
     app.cli.add_command(keys.keys)
     app.cli.add_command(users.group)
+    app.cli.add_command(jobs.group)
+    app.cli.add_command(ledger.group)
+    app.cli.add_command(backup.backup)
+    app.cli.add_command(backup.restore)

@@ -159,3 +159,27 @@ def make_credit_type(code: str, scale: int = 0, **values: Any) -> int:
     db.session.add(row)
     db.session.commit()
     return row.id
+
+
+ALLOWED_SKIP = "spec3.json"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo) -> Iterator[None]:
+    """Where nothing may be skipped, a skip is a failure."""
+    return _refused_if_skipped((yield))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector: pytest.Collector) -> Iterator[None]:
+    """The same for a file that skips itself as a whole."""
+    return _refused_if_skipped((yield))
+
+
+def _refused_if_skipped(report: Any) -> Any:
+    if os.environ.get("COFFER_CI") and report.skipped and not hasattr(report, "wasxfail"):
+        reason = str(report.longrepr)
+        if ALLOWED_SKIP not in reason:
+            report.outcome = "failed"
+            report.longrepr = f"Skipped where nothing may be: {reason}"
+    return report

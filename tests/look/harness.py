@@ -16,8 +16,8 @@ from flask_babel import Babel
 from flask_wtf import FlaskForm
 from flask_wtf.csrf import CSRFProtect
 from jinja2 import ChoiceLoader, FileSystemLoader, StrictUndefined
-from wtforms import BooleanField, EmailField, PasswordField, SelectField, StringField, TextAreaField
-from wtforms.validators import DataRequired, Length
+from wtforms import BooleanField, EmailField, PasswordField
+from wtforms.validators import DataRequired
 
 ROOT = Path(__file__).resolve().parents[2]
 NOW = datetime(2026, 11, 20, 14, 30, tzinfo=UTC)
@@ -95,15 +95,12 @@ def shell_for(active: str, **changes: Any) -> Shell:
     return shell
 
 
-class SampleForm(FlaskForm):
-    """One field of each kind."""
+class SignInForm(FlaskForm):
+    """A form as the pages have them."""
 
     email = EmailField("E-mail", [DataRequired("Enter your e-mail address.")])
     password = PasswordField("Password", [DataRequired("Enter your password.")])
     remember = BooleanField("Keep me signed in on this device", description="For 30 days.")
-    name = StringField("Name", [Length(max=20)], description="As it stands on receipts.")
-    kind = SelectField("Kind", choices=[("client", "Client"), ("agency", "Agency")])
-    note = TextAreaField("Note")
 
 
 def credits_text(units: int, type: CreditType) -> str:
@@ -253,20 +250,13 @@ def _add_pages(app: Flask) -> None:
 
     @app.route("/samples/sign-in", methods=["GET", "POST"])
     def sign_in() -> str:
-        form = SampleForm()
-        form.is_submitted() and form.validate()
+        form = SignInForm()
+        form.validate_on_submit()
         return render_template("sign_in.html", form=form)
 
     @app.get("/styleguide")
     def styleguide() -> str:
-        return render_template("styleguide/index.html", shell=shell_for("Console"), form=_refused_form(), **page_context())
-
-
-def _refused_form() -> SampleForm:
-    form = SampleForm()
-    form.email.errors = ["Enter your e-mail address."]
-    form.name.errors = ["Use at most 20 letters."]
-    return form
+        return render_template("styleguide/index.html", shell=shell_for("Console"), type=CREDITS, now=NOW)
 
 
 def _add_answers(app: Flask) -> None:
