@@ -57,8 +57,7 @@ def two_urls(request, tmp_path):
     """The address of an empty database, twice: one to migrate, one to create from the models."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'migrated.sqlite'}", f"sqlite:///{tmp_path / 'created.sqlite'}"
-    migrated = request.getfixturevalue("postgres_url")
-    return migrated, request.getfixturevalue("second_postgres_url")
+    return request.getfixturevalue("bare_postgres_url"), request.getfixturevalue("second_postgres_url")
 
 
 class TestFoundation:
