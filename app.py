@@ -8,6 +8,7 @@ import blueprints
 import commands
 import database
 import models  # noqa: F401  (the tables must be known before the engine is used)
+from blueprints import localization, request_log
 from config import ROOT, Settings, load_settings
 from extensions import babel, csrf, db, limiter, login_manager, migrate
 from services.ledger import chain
@@ -16,6 +17,7 @@ from services.ledger import chain
 def create_app(settings: Settings | None = None) -> Flask:
     """The application, ready to serve. Raises SettingsError where a setting is wrong."""
     settings = settings or load_settings()
+    request_log.configure_logging(settings)
     app = Flask(__name__, instance_path=str(settings.instance_dir))
     app.config.from_mapping(_flask_config(settings))
     app.extensions["settings"] = settings
@@ -24,7 +26,11 @@ def create_app(settings: Settings | None = None) -> Flask:
     migrate.init_app(app, db, directory=str(ROOT / "migrations"))
     login_manager.init_app(app)
     csrf.init_app(app)
-    babel.init_app(app)
+    babel.init_app(
+        app,
+        locale_selector=localization.locale_of_request,
+        timezone_selector=localization.time_zone_of_request,
+    )
     limiter.init_app(app)
     with app.app_context():
         database.listen(db.engine)
