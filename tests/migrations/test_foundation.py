@@ -77,6 +77,14 @@ class TestFoundation:
             assert migrated["tables"][name] == table, name
         assert migrated["objects"] == created["objects"]
 
+    def test_new_instance_has_whole_credits(self, two_urls, tmp_path):
+        with create_app(settings_for(tmp_path, database_url=two_urls[0])).app_context():
+            schema.upgrade_schema()
+            with db.engine.connect() as connection:
+                rows = connection.execute(text("SELECT code, scale, is_money FROM credit_types")).all()
+            assert rows == [("credits", 0, False)]
+            db.engine.dispose()
+
     def test_second_upgrade_changes_nothing(self, two_urls, tmp_path):
         with create_app(settings_for(tmp_path, database_url=two_urls[0])).app_context():
             schema.upgrade_schema()

@@ -10,23 +10,14 @@ import pytest
 
 from app import create_app
 from extensions import db
-from models.catalog import CreditType
-from services.clock import wall_now
 from services.operations.schema import upgrade_schema
-from services.unit_of_work import atomic
 from tests.conftest import settings_for
-
-
-@atomic
-def add_credit_type() -> None:
-    db.session.add(CreditType(code="credits", name="Credits", created_at=wall_now()))
 
 
 def migrated(folder: Path, **overrides):
     app = create_app(settings_for(folder, **overrides))
     with app.app_context():
         upgrade_schema()
-        add_credit_type()
         yield app
         db.session.remove()
         db.engine.dispose()
