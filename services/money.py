@@ -9,7 +9,7 @@ from decimal import Decimal, InvalidOperation
 from errors import BalanceLimit, InvalidRequest
 
 MAX_UNITS = 10**15
-_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?")
+_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
 ZERO_DECIMAL_CURRENCIES = frozenset(
     (
         *("bif", "clp", "djf", "gnf", "jpy", "kmf", "krw", "mga"),

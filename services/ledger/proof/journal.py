@@ -59,6 +59,7 @@ class Page:
     credit_type_id: int
     sequence: int = 0
     balance: int = 0
+    lines_sum: int = 0
     head_mac: str = ""
     subscription: int = 0
     totals: dict[str, int] = field(
@@ -157,6 +158,7 @@ class JournalCheck:
         self._check_allocations(line, where)
         page.sequence = sequence
         page.balance = after
+        page.lines_sum += amount
         page.head_mac = row[19]
         page.subscription += line.subscription
         _add_up(page, line_type, amount)

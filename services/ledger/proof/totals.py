@@ -100,7 +100,7 @@ class BalanceCheck:
     def _check_conservation(self, page: Page, row: dict, remaining: int) -> None:
         self.conservation.checked += 1
         by_totals = row["purchased"] + row["granted"] - row["used"] - row["expired"] - row["removed"]
-        sums = {"the lines": page.balance, "the totals": by_totals, "the lots": remaining}
+        sums = {"the lines": page.lines_sum, "the totals": by_totals, "the lots": remaining}
         for name, value in sums.items():
             if value != row["balance"]:
                 self._fail(
