@@ -200,7 +200,7 @@ class Model:
 
     def transfer(self, giver: ModelAccount, taker: ModelAccount, amount: int) -> None:
         for _, part in self.draw(giver, amount, reserve=False, permanent=True):
-            self.make(taker, "transfer", part, priority=200)
+            self.make(taker, "transfer", part, priority=200, expires_at=None)
 
     def revoke(self, account: ModelAccount, payment: int, refunded_cents: int, paid_cents: int) -> None:
         for lot in account.lots:

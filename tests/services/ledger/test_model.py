@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
@@ -23,7 +23,7 @@ from tests.services.ledger.desk import Clock, Desk, make_payment
 from tests.services.ledger.model import DAY, Model, Refused
 
 STEPS_OF_A_RUN = 40
-TOTAL_STEPS = int(os.environ.get("LEDGER_MODEL_STEPS", "480"))
+TOTAL_STEPS = int(os.environ.get("LEDGER_MODEL_STEPS", "240"))
 MINUTE = 60 * 10**6
 
 amounts = st.integers(1, 40)
@@ -201,6 +201,7 @@ class TestRandomOperations:
                 stateful_step_count=STEPS_OF_A_RUN,
                 deadline=None,
                 print_blob=True,
+                phases=(Phase.generate,),
                 suppress_health_check=list(HealthCheck),
             ),
         )
