@@ -8,7 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from errors import BalanceLimit, InvalidRequest
-from services.money import MAX_UNITS, check_amount, check_limit, currency_digits, from_units, to_number, to_units
+from services.money import (
+    MAX_UNITS,
+    check_amount,
+    check_limit,
+    currency_digits,
+    from_units,
+    to_number,
+    to_units,
+)
 
 scales = st.integers(0, 9)
 

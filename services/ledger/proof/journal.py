@@ -173,7 +173,7 @@ class JournalCheck:
             lots = ", ".join(str(grant_id) for grant_id, _ in line.allocations) or "none"
             self._fail(
                 self.signature, *where,
-                f"is not as it was signed: the line, the one before it, its parts or its lots ({lots}) changed",
+                f"is not as it was signed: it, the line before it, its parts or its lots ({lots}) changed",
             )  # fmt: skip
 
     def _check_allocations(self, line: _Line, where: tuple[int, int, str]) -> None:
