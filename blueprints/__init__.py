@@ -19,6 +19,7 @@ from blueprints import (
     security,
     shell,
     usage,
+    webhooks,
 )
 
 
@@ -39,5 +40,6 @@ def register(app: Flask) -> None:
     app.register_blueprint(usage.blueprint)
     app.register_blueprint(billing.blueprint)
     app.register_blueprint(pricing.blueprint)
+    app.register_blueprint(webhooks.webhooks)
     # Further blueprints stand above this line: a route that does not say who may use it stops the start.
     access.require_declarations(app)
