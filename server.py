@@ -31,6 +31,7 @@ BACKLOG = 1024
 # Requests taken in while all threads are busy; those beyond wait in the backlog.
 BACKPRESSURE = 256
 LOG_LEVELS_OF_LIBRARIES = {
+    "stripe": logging.WARNING,
     "apscheduler": logging.WARNING,
     "_granian": logging.WARNING,
     "alembic": logging.WARNING,
