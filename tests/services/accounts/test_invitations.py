@@ -93,7 +93,8 @@ class TestInvitation:
         with pytest.raises(InvalidRequest):
             invite(account_id, "Ann@example.com")
 
-    def test_eight_at_once_make_one_person(self, either_app: Flask) -> None:
+    def test_eight_at_once_make_one_person(self, either_app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(passwords, "hash_password", lambda _password: "scrypt:made-quickly")
         secret = invite(make_account("acme"))
         outcomes: list[object] = []
 
