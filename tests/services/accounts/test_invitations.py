@@ -12,6 +12,7 @@ from extensions import db
 from models.accounts import Membership, OneTimeToken, User
 from services.accounts import invitations, memberships, passwords, sessions, users
 from services.accounts.sign_in import Browser, sign_in
+from services.accounts.tokens import LinkNotValid
 from services.clock import wall_now
 from tests.conftest import make_account
 from tests.visitor import PASSWORD, fresh, make_person
@@ -110,7 +111,7 @@ class TestInvitation:
         [thread.join() for thread in threads]
         fresh()
         assert sum(isinstance(outcome, int) for outcome in outcomes) == 1
-        assert {o for o in outcomes if not isinstance(o, int)} <= {NotFound, Conflict}
+        assert {o for o in outcomes if not isinstance(o, int)} <= {LinkNotValid, Conflict}
         assert (db.session.query(User).count(), db.session.query(Membership).count()) == (1, 1)
 
 
