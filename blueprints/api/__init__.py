@@ -3,13 +3,13 @@
 from flask import Flask, Response
 from werkzeug.routing import IntegerConverter
 
-from blueprints.api import accounts, credits, description, history, holds
+from blueprints.api import accounts, credits, description, history, holds, plans
 from blueprints.api.calls import api
 from blueprints.api.fields import MAX_ID
 from extensions import csrf
 from services.accounts.api_keys import record_uses
 
-__all__ = ["accounts", "api", "credits", "description", "history", "holds", "register"]
+__all__ = ["accounts", "api", "credits", "description", "history", "holds", "plans", "register"]
 
 
 class RowIdConverter(IntegerConverter):

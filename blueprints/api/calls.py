@@ -127,9 +127,7 @@ def answered(value: Any, status: int = 200) -> Response:
 
 def kept_answer(answer: Answer) -> Response:
     """The answer of an operation that ran under a key; refusals are kept too."""
-    response = Response(
-        answer.body, answer.status, content_type=JSON if answer.status < 400 else PROBLEM
-    )
+    response = Response(answer.body, answer.status, content_type=JSON if answer.status < 400 else PROBLEM)
     if answer.replayed:
         response.headers["Idempotent-Replayed"] = "true"
     return response
