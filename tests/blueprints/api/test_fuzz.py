@@ -20,8 +20,18 @@ CHECKS = [
     content_type_conformance,
     response_schema_conformance,
 ]
-EXAMPLES = 6
+EXAMPLES = 10
 MODES = schemathesis.GenerationMode
+
+
+def reach_the_account(case):
+    """Name no made-up account, and few enough credits: the call is to get past its checks."""
+    for part in (case.body, case.query):
+        if isinstance(part, dict):
+            part.pop("account", None)
+            part.pop("credit_type", None)
+    if isinstance(case.body, dict) and "amount" in case.body and "quantity" not in case.body:
+        case.body["amount"] = 1
 
 
 @pytest.mark.slow
@@ -41,6 +51,8 @@ def test_every_operation_answers_as_described(app, acme, owner, mode):
             suppress_health_check=list(HealthCheck),
         )  # fmt: skip
         def send(case):
+            if mode is MODES.POSITIVE:
+                reach_the_account(case)
             case.call_and_validate(headers=headers, params=params, checks=CHECKS)
 
         try:
