@@ -1,8 +1,6 @@
 """Flask extensions, unbound: ``create_app`` binds them."""
 
 from flask_babel import Babel
-from flask_limiter import Limiter
-from flask_limiter.util import get_remote_address
 from flask_login import LoginManager
 from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
@@ -15,5 +13,3 @@ migrate = Migrate()
 login_manager = LoginManager()
 csrf = CSRFProtect()
 babel = Babel()
-# Nothing is limited unasked: the API counts its own calls, signing in keeps its limits in the database.
-limiter = Limiter(key_func=get_remote_address, auto_check=False, storage_uri="memory://")

@@ -244,3 +244,9 @@ class OffsetPages(Answer):
 class Payments(Answer):
     payments: list[Payment]
     pagination: OffsetPages
+
+
+class PurchaseStarted(Answer):
+    session_id: str
+    url: str = Field(description="Send the customer's browser there.")
+    credits: Number

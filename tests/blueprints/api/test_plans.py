@@ -3,14 +3,16 @@
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
 from extensions import db
-from models.billing import Payment
+from models.billing import Order, Payment
 from services.accounts.accounts import NewAccount, create_account
 from services.catalog.presets import load_preset
 from services.clock import business_now
 from services.ledger.balances import balance_of
 from tests.blueprints.api.conftest import program
+from tests.visitor import Visitor, make_person
 
 CATALOGS = Path(__file__).resolve().parents[3] / "catalogs"
 
@@ -94,3 +96,71 @@ class TestPayments:
     def test_other_account_is_404(self, own, other, problem_of):
         for path in ("/api/user/payments", "/api/user/subscription", "/api/plans", "/api/credits/packages"):
             assert problem_of(own.get(path, account="other")) == (404, "not_found")
+
+
+class TestPurchase:
+    @pytest.fixture
+    def subscriber(self, app, platform, artist):
+        platform.post("/api/user/subscription", {"account": "artist", "plan": "basic"})
+        yield program(app, artist)
+        app.extensions["payments"].stop()
+
+    def orders(self):
+        db.session.rollback()
+        return db.session.scalars(select(Order)).all()
+
+    def test_answers_with_a_session_and_credits_nothing_yet(self, subscriber, artist):
+        before = balance_of(artist, "credits").balance
+        response = subscriber.post("/api/credits/purchase", {"package": "credits-500"}, key="k")
+        body = response.get_json()
+        assert (response.status_code, body["credits"]) == (201, 500)
+        assert body["session_id"].startswith("cs_") and body["url"].startswith("http")
+        again = subscriber.post("/api/credits/purchase", {"package": "credits-500"}, key="k")
+        assert again.data == response.data and again.headers["Idempotent-Replayed"] == "true"
+        assert [(order.status, order.credits) for order in self.orders()] == [("open", 500)]
+        assert balance_of(artist, "credits").balance == before
+
+    def test_by_price_id_and_without_a_key_each_is_its_own(self, subscriber):
+        price = subscriber.get("/api/credits/packages").get_json()["packages"][0]["price_id"]
+        for _ in range(2):
+            assert subscriber.post("/api/credits/purchase", {"priceId": price}).status_code == 201
+        assert len(self.orders()) == 2
+
+    @pytest.mark.parametrize(
+        ("body", "refused"),
+        [
+            ({}, (422, "invalid_request")),
+            ({"package": "credits-500", "price_id": "x"}, (422, "invalid_request")),
+            ({"package": "gold"}, (404, "not_found")),
+            ({"package": "credits-500", "success_url": "https://evil.example/"}, (422, "invalid_request")),
+            ({"package": "credits-500", "email": "nobody"}, (422, "invalid_request")),
+        ],
+    )
+    def test_bad_requests_make_no_order(self, subscriber, problem_of, body, refused):
+        assert problem_of(subscriber.post("/api/credits/purchase", body)) == refused
+        assert self.orders() == []
+
+    def test_locked_without_a_subscription(self, mine, problem_of):
+        response = mine.post("/api/credits/purchase", {"package": "credits-500"})
+        assert problem_of(response) == (403, "subscription_required")
+
+    def test_needs_the_scope_manage(self, app, artist, problem_of):
+        response = program(app, artist, ("read", "spend")).post(
+            "/api/credits/purchase", {"package": "credits-500"}
+        )
+        assert problem_of(response) == (403, "forbidden")
+        assert self.orders() == []
+
+    def test_a_viewers_browser_may_not(self, app, subscriber, artist, problem_of):
+        make_person("viewer@example.com", artist, "viewer")
+        make_person("owner@example.com", artist, "owner")
+        answers = {}
+        for who in ("viewer", "owner"):
+            visitor = Visitor(app)
+            visitor.sign_in(f"{who}@example.com")
+            headers = {"X-CSRFToken": visitor.token()}
+            answers[who] = visitor.client.post(
+                "/api/credits/purchase", json={"package": "credits-500"}, headers=headers
+            )
+        assert problem_of(answers["viewer"]) == (403, "forbidden")
+        assert answers["owner"].status_code == 201
