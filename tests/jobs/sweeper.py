@@ -11,7 +11,7 @@ from jobs.schedule import Every, Job
 from services.ledger import expiry_sweep
 from tests.conftest import settings_for
 
-LEASE_SECONDS = 3
+LEASE_SECONDS = 6
 
 
 def main(folder: str, database_url: str) -> None:
@@ -24,7 +24,7 @@ def main(folder: str, database_url: str) -> None:
         return f"{swept.lots} lots"
 
     expiry_sweep.MOST_LOTS = expiry_sweep.FIRST_LOTS = 20
-    runner.take_lease.__wrapped__.__defaults__ = (LEASE_SECONDS,)
+    runner.LEASE_SECONDS, runner.RENEW_SECONDS = LEASE_SECONDS, LEASE_SECONDS / 6
     jobs = (Job("expire-grants", Every(timedelta(hours=1)), sweep, "For tests.", lets_expire=True),)
     looking = runner.Runner(app, jobs)
     while True:
