@@ -8,6 +8,7 @@ import blueprints
 import commands
 import database
 import models  # noqa: F401  (the tables must be known before the engine is used)
+import payments_wiring
 from blueprints import localization, request_log
 from config import ROOT, Settings, load_settings
 from extensions import babel, csrf, db, limiter, login_manager, migrate
@@ -34,6 +35,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     limiter.init_app(app)
     with app.app_context():
         database.listen(db.engine)
+    payments_wiring.register(app)
     blueprints.register(app)
     commands.register(app)
     return app

@@ -172,7 +172,7 @@ def load_settings(**overrides: object) -> Settings:
     settings.instance_dir.mkdir(parents=True, exist_ok=True)
     for field in ("secret_key", "ledger_key"):
         if not getattr(settings, field).get_secret_value():
-            setattr(settings, field, SecretStr(_kept_secret(settings.instance_dir / field)))
+            setattr(settings, field, SecretStr(kept_secret(settings.instance_dir / field)))
     return settings
 
 
@@ -180,7 +180,7 @@ def _name(location: tuple[int | str, ...]) -> str:
     return str(location[0]).upper() if location else "settings"
 
 
-def _kept_secret(path: Path) -> str:
+def kept_secret(path: Path) -> str:
     """Read a generated secret, or make it: mode 0600, never overwritten, safe when two processes start."""
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

@@ -15,6 +15,7 @@ from blueprints import (
     request_log,
     security,
     shell,
+    webhooks,
 )
 
 
@@ -31,5 +32,6 @@ def register(app: Flask) -> None:
     api.register(app)
     app.register_blueprint(auth.blueprint)
     app.register_blueprint(members.blueprint)
+    app.register_blueprint(webhooks.webhooks)
     # Further blueprints stand above this line: a route that does not say who may use it stops the start.
     access.require_declarations(app)
