@@ -30,7 +30,11 @@ logger = logging.getLogger("coffer.server")
 BACKLOG = 1024
 # Requests taken in while all threads are busy; those beyond wait in the backlog.
 BACKPRESSURE = 256
-LOG_LEVELS_OF_LIBRARIES = {"apscheduler": logging.WARNING, "_granian": logging.WARNING, "alembic": logging.WARNING}
+LOG_LEVELS_OF_LIBRARIES = {
+    "apscheduler": logging.WARNING,
+    "_granian": logging.WARNING,
+    "alembic": logging.WARNING,
+}
 # What other parts want done: a list of ``start(app) -> stop`` run before serving and after, and the loader
 # of the demo, ``load(app) -> lines to print``.
 START_HOOKS = "coffer.start"

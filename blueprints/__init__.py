@@ -10,6 +10,7 @@ from blueprints import (
     browser_session,
     error_pages,
     filters,
+    health,
     mail,
     members,
     request_log,
@@ -33,5 +34,6 @@ def register(app: Flask) -> None:
     app.register_blueprint(auth.blueprint)
     app.register_blueprint(members.blueprint)
     app.register_blueprint(webhooks.webhooks)
+    app.register_blueprint(health.blueprint)
     # Further blueprints stand above this line: a route that does not say who may use it stops the start.
     access.require_declarations(app)

@@ -6,13 +6,13 @@ from flask_login import current_user
 from werkzeug.wrappers import Response
 
 from blueprints.access import account_member
+from blueprints.form_tokens import new_form_token
 from errors import CofferError, InvalidRequest, PaymentProviderUnavailable
 from services.billing.payments import payments_of
 from services.billing.purchases import fulfil_checkout, order_of_session, start_purchase
 from services.billing.subscriptions import subscription_of
 from services.catalog.packages import packages_for
 from services.ledger.balances import positions
-from blueprints.form_tokens import new_form_token
 
 billing = Blueprint("billing", __name__)
 PAYMENTS_A_PAGE = 50

@@ -3,10 +3,10 @@
 from flask import Blueprint, g, render_template
 
 from blueprints.access import account_member
+from blueprints.form_tokens import new_form_token
 from services.billing.subscriptions import subscription_of
 from services.catalog.packages import packages_for
 from services.ledger.balances import expiring_within, lots_of, positions, subscription_expires_at
-from blueprints.form_tokens import new_form_token
 
 overview = Blueprint("overview", __name__)
 WARNING_DAYS = 7

@@ -11,7 +11,10 @@ ROW = re.compile(r"^\| `([A-Z_]+)` \| (.*?) \| (.*?) \| (.*) \|$", re.MULTILINE)
 
 
 def settings_table() -> dict[str, tuple[str, str]]:
-    return {name: (default, meaning) for name, _, default, meaning in ROW.findall((DOCS / "settings.md").read_text())}
+    return {
+        name: (default, meaning)
+        for name, _, default, meaning in ROW.findall((DOCS / "settings.md").read_text())
+    }
 
 
 class TestSettings:
