@@ -101,19 +101,17 @@ def either_app(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Flask
         yield from running_app(settings_for(tmp_path, database_url=request.getfixturevalue("postgres_url")))
 
 
-_unproved: set[str] = set()
+_proof = {"wanted": True}
 
 
 @pytest.fixture(autouse=True)
 def ledger_is_left_whole(request: pytest.FixtureRequest) -> Iterator[None]:
-    """The rule that ``running_app`` keeps: what a test leaves is proved, unless it ``tampers``.
+    """What a test leaves behind is proved when its app is let go, unless it is marked ``tampers``.
 
     The product's clock is put back too.
     """
-    if request.node.get_closest_marker("tampers"):
-        _unproved.add("this test")
+    _proof["wanted"] = request.node.get_closest_marker("tampers") is None
     yield
-    _unproved.clear()
     set_business_offset(timedelta(0))
 
 
@@ -133,7 +131,7 @@ def running_app(settings: Settings) -> Iterator[Flask]:
         db.session.commit()
         try:
             yield app
-            if not _unproved:
+            if _proof["wanted"]:
                 assert_ledger_is_whole()
         finally:
             db.session.remove()
