@@ -8,7 +8,8 @@ import blueprints
 import commands
 import database
 import models  # noqa: F401  (the tables must be known before the engine is used)
-from config import Settings, load_settings
+from blueprints import localization, request_log
+from config import ROOT, Settings, load_settings
 from extensions import babel, csrf, db, limiter, login_manager, migrate
 from services.ledger import chain
 
@@ -16,15 +17,20 @@ from services.ledger import chain
 def create_app(settings: Settings | None = None) -> Flask:
     """The application, ready to serve. Raises SettingsError where a setting is wrong."""
     settings = settings or load_settings()
+    request_log.configure_logging(settings)
     app = Flask(__name__, instance_path=str(settings.instance_dir))
     app.config.from_mapping(_flask_config(settings))
     app.extensions["settings"] = settings
     chain.use_key(settings.ledger_key.get_secret_value())
     db.init_app(app)
-    migrate.init_app(app, db)
-    login_manager.init_app(app)
+    migrate.init_app(app, db, directory=str(ROOT / "migrations"))
+    login_manager.init_app(app, add_context_processor=False)  # it would ask the database for every page
     csrf.init_app(app)
-    babel.init_app(app)
+    babel.init_app(
+        app,
+        locale_selector=localization.locale_of_request,
+        timezone_selector=localization.time_zone_of_request,
+    )
     limiter.init_app(app)
     with app.app_context():
         database.listen(db.engine)

@@ -2,6 +2,15 @@
 
 from flask import Flask
 
+from commands import accounts, backup, jobs, keys, ledger, users
+
 
 def register(app: Flask) -> None:
     """Put every command group on the app."""
+    app.cli.add_command(accounts.accounts)
+    app.cli.add_command(keys.keys)
+    app.cli.add_command(users.group)
+    app.cli.add_command(jobs.group)
+    app.cli.add_command(ledger.group)
+    app.cli.add_command(backup.backup)
+    app.cli.add_command(backup.restore)

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, String, Text, UniqueConstraint
+from sqlalchemy import CheckConstraint, Index, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from models.base import Base, RowId
@@ -13,13 +13,22 @@ class JobRun(Base):
 
     __tablename__ = "job_runs"
     __table_args__ = (
-        UniqueConstraint("job", "due_at"),
+        Index(
+            "uq_job_runs_scheduled",
+            "job",
+            "due_at",
+            unique=True,
+            sqlite_where=text("NOT by_hand"),
+            postgresql_where=text("NOT by_hand"),
+        ),
         CheckConstraint("state IN ('running', 'done', 'failed')", name="state"),
     )
 
     id: Mapped[int] = mapped_column(RowId, primary_key=True)
     job: Mapped[str] = mapped_column(String(40))
     due_at: Mapped[datetime] = mapped_column(comment="The scheduled instant it stands for, business clock")
+    by_hand: Mapped[bool] = mapped_column(default=False, comment="Asked for by a person; not on schedule")
+    attempts: Mapped[int] = mapped_column(default=1, comment="How often this instant was tried")
     state: Mapped[str] = mapped_column(String(10), default="running")
     started_at: Mapped[datetime] = mapped_column(index=True, comment="Wall clock")
     finished_at: Mapped[datetime | None] = mapped_column(comment="Wall clock")

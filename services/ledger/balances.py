@@ -6,7 +6,7 @@ database is read-only or busy, the account is parked) it computes. Source: docs/
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import Subquery, bindparam, func, select
 
@@ -187,6 +187,36 @@ def _reserved_by_open_holds(account_id: int, credit_type_id: int, now_at: int) -
         .group_by(_lots.grant_id)
         .subquery()
     )
+
+
+@dataclass(frozen=True, slots=True)
+class ExpiringSoon:
+    """Units of one credit type that expire within a while, and when the first of them do."""
+
+    credit_type_id: int
+    units: int
+    first_at: datetime
+
+
+def expiring_within(account_id: int, days: int) -> list[ExpiringSoon]:
+    """What will expire within so many days if it is not spent, by credit type."""
+    now = business_now()
+    rows = db.session.execute(
+        select(Grant.credit_type_id, func.sum(Grant.remaining), func.min(Grant.expires_at))
+        .where(
+            Grant.account_id == account_id,
+            Grant.remaining > 0,
+            Grant.expires_at > now,
+            Grant.expires_at <= now + timedelta(days=days),
+        )
+        .group_by(Grant.credit_type_id)
+    )
+    return [ExpiringSoon(type_id, int(units), _instant(first_at)) for type_id, units, first_at in rows]
+
+
+def _instant(value: datetime | int) -> datetime:
+    """An aggregate may come back as it is stored."""
+    return from_microseconds(value) if isinstance(value, int) else value
 
 
 @dataclass(frozen=True, slots=True)

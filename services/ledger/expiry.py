@@ -26,6 +26,7 @@ TIMED_OUT_HOLDS = Statement(
         _holds.expires_at <= bindparam("now_at"),
     )
     .order_by(_holds.expires_at, _holds.id)
+    .limit(bindparam("most"))
 )
 CLOSE_HOLD = Statement(
     update(Hold.__table__)
@@ -100,25 +101,32 @@ NEXT_HOLD_EXPIRY = Statement(
 NO_LIMIT = 2**31 - 1
 
 
-def settle_due(book: Book, most_lots: int = NO_LIMIT) -> int:
-    """End what is due on an open book and return how many lots expired; the caller closes the book."""
+def settle_due(book: Book, most: int = NO_LIMIT) -> int:
+    """End what is due on an open book and return how many lots expired; the caller closes the book.
+
+    With ``most`` (holds, and lots) the rest stays due.
+    """
     due_at = book.kept["next_expiry_at"]
     if due_at is None or due_at > book.now_at:
         return 0
-    time_out_holds(book)
-    expired = expire_lots(book, most_lots)
-    if expired < most_lots:
+    ended = time_out_holds(book, most)
+    expired = expire_lots(book, most)
+    if ended < most and expired < most:
         book.kept["next_expiry_at"] = _next_expiry(book)
+    else:
+        book.note_expiry(due_at)
     return expired
 
 
-def time_out_holds(book: Book) -> None:
-    """Close holds whose time is over; what they reserved returns to its lots."""
-    for hold_id, amount, _ in TIMED_OUT_HOLDS.all(**_of(book), now_at=book.now_at):
+def time_out_holds(book: Book, most: int = NO_LIMIT) -> int:
+    """Close holds whose time is over and return how many; what they reserved returns to its lots."""
+    ended = TIMED_OUT_HOLDS.all(**_of(book), now_at=book.now_at, most=most)
+    for hold_id, amount, _ in ended:
         unreserve(book, hold_id, amount)
         CLOSE_HOLD.run(
             hold_id=hold_id, new_status="expired", taken=0, now_at=book.now_at, line_id=None
         ).close()
+    return len(ended)
 
 
 def unreserve(book: Book, hold_id: int, amount: int, capture: int = 0) -> list[tuple[int, int, bool]]:
@@ -168,6 +176,7 @@ def expire_lots(book: Book, most_lots: int = NO_LIMIT) -> int:
 
 
 def _next_expiry(book: Book) -> int | None:
+    """The soonest instant after now at which a lot or hold of an open book ends."""
     found = (
         NEXT_LOT_EXPIRY.first(**_of(book), now_at=book.now_at),
         NEXT_HOLD_EXPIRY.first(**_of(book), now_at=book.now_at),

@@ -27,7 +27,10 @@ TYPE_GROUPS: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HistoryQuery:
-    """Which lines. ``until`` is exclusive; ``cursor`` is the last id of the page before."""
+    """Which lines. ``until`` is exclusive; ``cursor`` is the last id of the page before.
+
+    ``newer_than`` turns the page back: the lines just newer than that id.
+    """
 
     account_id: int
     type: str = "transactions"
@@ -39,6 +42,7 @@ class HistoryQuery:
     limit: int = 50
     offset: int = 0
     cursor: int | None = None
+    newer_than: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +77,7 @@ class HistoryPage:
     total: int | None
     has_more: bool
     next_cursor: int | None
+    previous_cursor: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,13 +106,21 @@ def history(query: HistoryQuery) -> HistoryPage:
     credit_type_id = _credit_type_id(query.credit_type)
     pages = _pages(query.account_id, credit_type_id)
     lines = _fetch(query, types, credit_type_id, pages)
+    total = _total(query, types, credit_type_id, pages)
+    if query.newer_than is not None:
+        newer_remain = len(lines) > query.limit
+        lines = lines[-query.limit :]
+        last_id = lines[-1].id if lines else query.newer_than + 1
+        return HistoryPage(lines, total, True, last_id, lines[0].id if newer_remain else None)
     has_more = len(lines) > query.limit
     lines = lines[: query.limit]
+    is_first = query.cursor is None and query.offset == 0
     return HistoryPage(
         lines,
-        _total(query, types, credit_type_id, pages),
+        total,
         has_more,
         lines[-1].id if has_more else None,
+        lines[0].id if lines and not is_first else None,
     )
 
 
@@ -164,7 +177,8 @@ def _fetch(
     query: HistoryQuery, types: tuple[str, ...], credit_type_id: int | None, pages: list[Balance]
 ) -> list[HistoryLine]:
     """``limit + 1`` lines, each line type by its own index range where there are several."""
-    if _is_unfiltered(query, types) and query.cursor is None and len(pages) == 1:
+    starts_at_top = query.cursor is None and query.newer_than is None
+    if _is_unfiltered(query, types) and starts_at_top and len(pages) == 1:
         return _from_sequence(query, pages[0])
     wanted = query.offset + query.limit + 1
     found: list[HistoryLine] = []
@@ -174,10 +188,13 @@ def _fetch(
             statement = statement.where(Transaction.type == line_type)
         if query.cursor is not None:
             statement = statement.where(Transaction.id < query.cursor)
-        statement = statement.order_by(Transaction.id.desc()).limit(wanted)
-        found += [HistoryLine(*row) for row in db.session.execute(statement)]
+        order = Transaction.id.desc()
+        if query.newer_than is not None:
+            statement, order = statement.where(Transaction.id > query.newer_than), Transaction.id.asc()
+        rows = db.session.execute(statement.order_by(order).limit(wanted))
+        found += [HistoryLine(*row) for row in rows]
     found.sort(key=lambda line: -line.id)
-    return found[query.offset : wanted]
+    return found[-wanted:] if query.newer_than is not None else found[query.offset : wanted]
 
 
 def _from_sequence(query: HistoryQuery, page: Balance) -> list[HistoryLine]:

@@ -1,0 +1,170 @@
+"""What each call answers: models for the description; tests hold every answer against them."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+
+from models.accounts import ACCOUNT_KINDS, ACCOUNT_STATUSES
+from models.ledger import GRANT_SOURCES, TRANSACTION_TYPES
+
+Number = Annotated[float, WithJsonSchema({"type": "number"})]
+Time = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
+
+
+class Answer(BaseModel):
+    model_config = ConfigDict(json_schema_serialization_defaults_required=True)
+
+
+class Account(Answer):
+    id: str = Field(description="Random; never changes.")
+    account: str = Field(description="The slug, as other calls name the account.")
+    slug: str
+    external_id: str | None
+    name: str
+    email: str | None
+    kind: Literal[ACCOUNT_KINDS]
+    agency: str | None
+    catalogue: str | None
+    currency: str
+    time_zone: str
+    locale: str
+    status: Literal[ACCOUNT_STATUSES]
+    created_at: Time
+
+
+class CursorPages(Answer):
+    limit: int
+    has_more: bool
+    next_cursor: int | None
+
+
+class Accounts(Answer):
+    accounts: list[Account]
+    pagination: CursorPages
+
+
+class BalanceOfType(Answer):
+    type: str
+    balance: Number
+    held: Number
+    available: Number
+    formatted: str
+
+
+class Balance(BalanceOfType):
+    account: str
+    total_purchased: Number
+    total_used: Number
+    subscription_credits: Number
+    permanent_credits: Number
+    subscription_expire_at: Time | None
+    balances: list[BalanceOfType]
+
+
+class Grant(Answer):
+    id: int
+    type: str
+    source: Literal[GRANT_SOURCES]
+    amount: Number
+    remaining: Number
+    held: Number
+    priority: int
+    expires_at: Time | None
+    created_at: Time
+
+
+class Grants(Answer):
+    grants: list[Grant]
+
+
+class Checked(Answer):
+    allowed: bool
+    required: Number
+    available: Number
+
+
+class Allocation(Answer):
+    grant_id: int
+    amount: Number
+
+
+class Deducted(Answer):
+    success: Literal[True]
+    transaction_id: int
+    deducted: Number
+    from_subscription: Number
+    from_permanent: Number
+    balance_before: Number
+    balance_after: Number
+    allocations: list[Allocation]
+
+
+class Refunded(Answer):
+    transaction_id: int
+    refunded: Number
+    balance_after: Number
+    allocations: list[Allocation]
+
+
+class HoldOpened(Answer):
+    id: int
+    status: Literal["open"]
+    amount: Number
+    available: Number
+    expires_at: Time
+
+
+class HoldCaptured(Answer):
+    id: int
+    status: Literal["captured"]
+    captured: Number
+    released: Number
+    transaction_id: int
+    balance_after: Number
+
+
+class HoldReleased(Answer):
+    id: int
+    status: Literal["released"]
+
+
+class Granted(Answer):
+    grant_id: int | None = Field(description="null for an adjustment down, which makes no lot.")
+    transaction_id: int
+    balance_after: Number
+
+
+class Transferred(Answer):
+    transaction_id: int
+    from_balance: Number
+    to_balance: Number
+
+
+class Transaction(Answer):
+    id: int
+    sequence: int
+    type: Literal[TRANSACTION_TYPES]
+    credit_type: str
+    amount: Number
+    balance_before: Number
+    balance_after: Number
+    task_id: str | None
+    description: str
+    quantity: Number | None
+    unit_cost: Number | None
+    payment_method: str | None
+    metadata: dict[str, Any] | None
+    created_at: Time
+
+
+class Pages(Answer):
+    total: int | None = Field(description="null where it was not counted to the end (past 10,000).")
+    limit: int
+    offset: int
+    has_more: bool
+    next_cursor: int | None
+
+
+class History(Answer):
+    transactions: list[Transaction]
+    pagination: Pages

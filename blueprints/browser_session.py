@@ -1,0 +1,73 @@
+"""The cookie of a signed-in browser, and who it is."""
+
+from flask import Flask, Request, current_app, request, session
+from flask_login import current_user
+from werkzeug.wrappers import Response
+
+from config import Settings
+from extensions import login_manager
+from services.accounts import sessions
+from services.accounts.sessions import SignedIn
+from services.accounts.sign_in import Browser
+
+
+def register(app: Flask) -> None:
+    """Let Flask-Login find the person of a request by our cookie alone."""
+    # Flask-Login's own marker in the signed cookie could not be revoked; it is never written nor read.
+    app.config["SESSION_PROTECTION"] = None
+    login_manager.request_loader(_person_of)
+    app.jinja_env.globals["current_user"] = current_user
+
+
+def cookie_name() -> str:
+    """``__Host-`` binds the cookie to this host and to TLS; browsers refuse it over plain HTTP."""
+    return "__Host-coffer" if _settings().is_https else "coffer"
+
+
+def browser() -> Browser:
+    """Where the present request comes from."""
+    return Browser(request.remote_addr or "", request.user_agent.string)
+
+
+def begin(response: Response, token: str) -> Response:
+    """Put a new session's token into the browser; whatever session it had is ended."""
+    end_session()
+    response.set_cookie(
+        cookie_name(),
+        token,
+        max_age=int(sessions.ABSOLUTE.total_seconds()),
+        path="/",
+        secure=_settings().is_https,
+        httponly=True,
+        samesite="Lax",
+    )
+    return response
+
+
+def end(response: Response) -> Response:
+    """Sign the browser out: the row is ended, the cookies go."""
+    end_session()
+    response.delete_cookie(
+        cookie_name(), path="/", secure=_settings().is_https, httponly=True, samesite="Lax"
+    )
+    return response
+
+
+def end_session() -> None:
+    """End the session that the request came with, and forget what Flask's own cookie kept."""
+    old_token = request.cookies.get(cookie_name())
+    if old_token:
+        sessions.revoke_token(old_token)
+    session.clear()
+
+
+def _person_of(incoming: Request) -> SignedIn | None:
+    token = incoming.cookies.get(cookie_name())
+    if not token:
+        return None
+    # The header's balance is polled as long as a page is open: that is no sign of anyone sitting there.
+    return sessions.find_session(token, touch=not incoming.path.startswith("/api/"))
+
+
+def _settings() -> Settings:
+    return current_app.extensions["settings"]

@@ -1,0 +1,18 @@
+"""Plans and packages, for whoever comes."""
+
+from flask import Blueprint, current_app, render_template
+
+from blueprints.access import public
+from services.catalog.plans import plans_on_offer
+
+pricing = Blueprint("pricing", __name__)
+
+
+@pricing.get("/pricing")
+@pricing.get("/pricing/<catalog>")
+@public
+def show(catalog: str | None = None) -> str:
+    """The plans of a catalogue, the default one's where none is named. Raises NotFound."""
+    offer = plans_on_offer(catalog)
+    settings = current_app.extensions["settings"]
+    return render_template("pricing/show.html", offer=offer, seller_name=settings.seller_name)

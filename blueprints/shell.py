@@ -1,0 +1,200 @@
+"""What stands around every page: brand, navigation, switcher, balances, the person's menu."""
+
+from dataclasses import dataclass, field
+
+from flask import Flask, current_app, g, request, session
+from flask_babel import gettext as _
+from flask_login import current_user
+from jinja2 import StrictUndefined
+
+from blueprints import filters
+from blueprints.access import LAST_ACCOUNT
+from blueprints.localization import html_lang
+from services.accounts.access import OpenAccount, first_account_slug, open_account
+from services.accounts.memberships import belongings_of
+from services.accounts.sessions import SignedIn
+from services.ledger.balances import positions
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """An entry of a menu, of the navigation or of a banner."""
+
+    label: str
+    href: str
+    icon: str = ""
+    active: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AccountEntry:
+    """An account of the switcher."""
+
+    slug: str
+    name: str
+    href: str
+    active: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ShownAccount:
+    """The account that the page is about."""
+
+    slug: str
+    name: str
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class ShownBalance:
+    """What an account may spend of one credit type."""
+
+    type: str
+    name: str
+    formatted: str
+
+
+@dataclass(frozen=True, slots=True)
+class Banner:
+    """A message above the page: ``kind`` is info, success, warning or danger."""
+
+    kind: str
+    title: str
+    text: str
+    actions: list[Link] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Shell:
+    """The context of ``layouts/app.html``; its first comment says what each is for."""
+
+    brand_name: str
+    brand_href: str
+    nav: list[Link]
+    account: ShownAccount | None
+    accounts: list[AccountEntry]
+    balances: list[ShownBalance]
+    overview_href: str | None
+    buy_href: str | None
+    buy_label: str | None
+    user_name: str
+    user_email: str
+    is_operator: bool
+    user_links: list[Link]
+    sign_out_href: str
+    banners: list[Banner]
+
+
+def register(app: Flask) -> None:
+    """Give every template ``shell`` (made when asked for), ``brand_name`` and ``html_lang``."""
+    app.jinja_env.undefined = StrictUndefined
+
+    @app.context_processor
+    def around() -> dict[str, object]:
+        return {"shell": _LazyShell(), "brand_name": _brand_name(), "html_lang": html_lang()}
+
+
+class _LazyShell:
+    """Pages without the shell, error pages above all, must not ask the database for it."""
+
+    def __getattr__(self, name: str) -> object:
+        if "shell" not in g:
+            g.shell = shell_for(current_user._get_current_object())
+        return getattr(g.shell, name)
+
+
+def shell_for(visitor: SignedIn) -> Shell:
+    """The shell of the present request, for whoever is signed in."""
+    account = _account_of(visitor)
+    home = f"/home/{account.slug}" if account else None
+    may_buy = account is not None and account.allows("member") and account.status != "frozen"
+    return Shell(
+        brand_name=_brand_name(),
+        brand_href=f"{home}/overview" if home else "/",
+        nav=_navigation(home),
+        account=ShownAccount(account.slug, account.name, _note_of(account)) if account else None,
+        accounts=_switcher(visitor, account),
+        balances=_balances(account),
+        overview_href=f"{home}/overview" if home else None,
+        buy_href=f"{home}/billing?buy-credits=1" if may_buy else None,
+        buy_label=_("Buy credits") if may_buy else None,
+        user_name=visitor.name or visitor.email,
+        user_email=visitor.email,
+        is_operator=visitor.is_operator,
+        user_links=_user_links(visitor),
+        sign_out_href="/sign-out",
+        banners=_banners(account),
+    )
+
+
+def _brand_name() -> str:
+    return current_app.extensions["settings"].seller_name
+
+
+def _account_of(visitor: SignedIn) -> OpenAccount | None:
+    if "account" in g:
+        return g.account
+    slug = first_account_slug(visitor.user_id, visitor.is_operator, session.get(LAST_ACCOUNT))
+    return open_account(slug, visitor.user_id, visitor.is_operator) if slug else None
+
+
+def _navigation(home: str | None) -> list[Link]:
+    if home is None:
+        return []
+    pages = [
+        (_("Overview"), "layout-dashboard", f"{home}/overview"),
+        (_("Usage"), "chart-bar", f"{home}/usage"),
+        (_("Billing"), "credit-card", f"{home}/billing"),
+        (_("Members"), "users", f"{home}/members"),
+    ]
+    return [
+        Link(label, href, icon, active=request.path == href or request.path.startswith(href + "/"))
+        for label, icon, href in pages
+    ]
+
+
+def _switcher(visitor: SignedIn, account: OpenAccount | None) -> list[AccountEntry]:
+    entries = [
+        AccountEntry(
+            b.slug, b.name, f"/home/{b.slug}/overview", account is not None and b.slug == account.slug
+        )
+        for b in belongings_of(visitor.user_id)
+    ]
+    if account is not None and not any(entry.active for entry in entries):
+        entries.insert(0, AccountEntry(account.slug, account.name, f"/home/{account.slug}/overview", True))
+    return entries
+
+
+def _balances(account: OpenAccount | None) -> list[ShownBalance]:
+    """The first credit type always, the others where anything ever happened in them."""
+    if account is None:
+        return []
+    kept = [p for index, p in enumerate(positions(account.id)) if index == 0 or p.last_sequence > 0]
+    return [ShownBalance(p.credit_type, p.name, filters.format_credits(p.available, p)) for p in kept]
+
+
+def _note_of(account: OpenAccount) -> str:
+    return _("Agency") if account.kind == "agency" else ""
+
+
+def _user_links(visitor: SignedIn) -> list[Link]:
+    links = [Link(_("Your profile"), "/profile", "settings")]
+    if visitor.is_operator:
+        links.append(Link(_("Style guide"), "/styleguide", "palette"))
+    return links
+
+
+def _banners(account: OpenAccount | None) -> list[Banner]:
+    if account is None:
+        return []
+    if account.status == "frozen":
+        text = _("Credits are kept, but nothing can be spent or bought. Talk to support.")
+        return [Banner("warning", _("This account is frozen."), text)]
+    if account.status == "parked":
+        text = _("Its ledger is being checked. Nothing changes until that is done.")
+        return [Banner("danger", _("This account can only be read."), text)]
+    if account.status == "past_due":
+        text = _("A payment has failed. Credits can still be spent.")
+        see = Link(_("See Billing"), f"/home/{account.slug}/billing")
+        return [Banner("warning", _("This account is past due."), text, [see])]
+    return []

@@ -1,0 +1,104 @@
+"""The history of credits: filters, pages of 50, one line with its lots, CSV."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from flask import Blueprint, Response, g, render_template, request, stream_with_context, url_for
+
+from blueprints.access import account_member
+from blueprints.usage.forms import HistoryFilters
+from services.ledger.balances import positions
+from services.ledger.export import csv_of_history
+from services.ledger.history import HistoryPage, allocations_of, history, line_of
+
+usage = Blueprint("usage", __name__)
+
+
+@usage.get("/home/<account>/usage")
+@account_member("viewer")
+def show(account: str) -> str:
+    """One page of the history."""
+    types = {position.credit_type: position for position in positions(g.account.id)}
+    filters = _filters(list(types.values()))
+    page_number = max(request.args.get("page", 1, type=_row_number) or 1, 1)
+    query = filters.query(
+        g.account.id,
+        g.account.time_zone,
+        request.args.get("cursor", type=_row_number),
+        request.args.get("newer_than", type=_row_number),
+    )
+    page = history(query)
+    return render_template(
+        "usage/show.html",
+        account=g.account,
+        types=types,
+        filters=filters,
+        page=page,
+        first=(page_number - 1) * query.limit + 1,
+        csv_href=url_for("usage.csv", account=g.account.slug, **_chosen()),
+        is_filtered=bool(_chosen()),
+        **_page_links(page, page_number),
+    )
+
+
+@usage.get("/home/<account>/usage/<int:transaction_id>")
+@account_member("viewer")
+def line(account: str, transaction_id: int) -> str:
+    """One line with the lots that it drew on or filled."""
+    found = line_of(g.account.id, transaction_id)
+    types = {position.credit_type: position for position in positions(g.account.id)}
+    return render_template(
+        "usage/line.html",
+        account=g.account,
+        line=found,
+        type=types[found.credit_type],
+        allocations=allocations_of(found.id),
+    )
+
+
+@usage.get("/home/<account>/usage.csv")
+@account_member("viewer")
+def csv(account: str) -> Response:
+    """The filtered history as CSV, streamed."""
+    filters = _filters(positions(g.account.id))
+    chunks: Iterator[str] = csv_of_history(filters.query(g.account.id, g.account.time_zone, None, None))
+    return Response(
+        stream_with_context(chunks),
+        mimetype="text/csv",
+        headers={"Content-Disposition": f'attachment; filename="{g.account.slug}-history.csv"'},
+    )
+
+
+def _filters(types: list[Any]) -> HistoryFilters:
+    filters = HistoryFilters(request.args)
+    filters.credit_type.choices = [
+        *filters.credit_type.choices,
+        *((position.credit_type, position.name) for position in types),
+    ]
+    filters.validate()
+    return filters
+
+
+def _row_number(text: str) -> int:
+    """A row id or page number from the address; ValueError (and so the default) for anything else."""
+    number = int(text)
+    if not 0 <= number < 2**62:
+        raise ValueError(text)
+    return number
+
+
+def _chosen() -> dict[str, str]:
+    names = ("type", "credit_type", "since", "until", "text")
+    return {name: request.args[name] for name in names if request.args.get(name)}
+
+
+def _page_links(page: HistoryPage, page_number: int) -> dict[str, str | None]:
+    def href(**position: int) -> str:
+        return url_for("usage.show", account=g.account.slug, **_chosen(), **position)
+
+    following = page.next_cursor
+    previous = page.previous_cursor if page_number > 1 else None
+    return {
+        "next_href": href(cursor=following, page=page_number + 1) if following else None,
+        "previous_href": href(newer_than=previous, page=page_number - 1) if previous else None,
+    }

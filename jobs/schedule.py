@@ -1,0 +1,94 @@
+"""The one table of jobs: name, when, what it does, whether it takes money."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
+
+from flask import Flask
+
+from jobs import backup, expire_grants, prune, release_holds, verify_ledger
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Every:
+    """Due at each multiple of an interval, counted from 1970."""
+
+    interval: timedelta
+
+    def latest_due(self, now: datetime) -> datetime:
+        """The last due instant that is not after now."""
+        return EPOCH + (now - EPOCH) // self.interval * self.interval
+
+    def next_due(self, now: datetime) -> datetime:
+        """The first due instant after now."""
+        return self.latest_due(now) + self.interval
+
+    def __str__(self) -> str:
+        seconds = int(self.interval.total_seconds())
+        return f"every {seconds // 60} min" if seconds % 60 == 0 else f"every {seconds} s"
+
+
+@dataclass(frozen=True, slots=True)
+class Daily:
+    """Due once a day, at a time of UTC."""
+
+    at: time
+
+    def latest_due(self, now: datetime) -> datetime:
+        """The last due instant that is not after now."""
+        today = datetime.combine(now.astimezone(UTC).date(), self.at, UTC)
+        return today if today <= now else today - timedelta(days=1)
+
+    def next_due(self, now: datetime) -> datetime:
+        """The first due instant after now."""
+        return self.latest_due(now) + timedelta(days=1)
+
+    def __str__(self) -> str:
+        return f"daily at {self.at:%H:%M} UTC"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One job: a sweep over what is due, harmless when run again.
+
+    ``run`` takes the app, its context pushed, and returns what it did, in words. A job that takes money, or
+    lets credits expire, waits while the clock is not trusted; one that takes money also after a restore.
+    """
+
+    name: str
+    when: Every | Daily
+    run: Callable[[Flask], str]
+    sentence: str
+    takes_money: bool = False
+    lets_expire: bool = False
+
+
+JOBS: tuple[Job, ...] = (
+    Job(
+        "expire-grants", Every(timedelta(minutes=1)), expire_grants.run,
+        "Writes off credits whose time is over.", lets_expire=True,
+    ),
+    Job(
+        "release-holds", Every(timedelta(minutes=1)), release_holds.run,
+        "Gives back what holds reserved whose time is over.", lets_expire=True,
+    ),
+    Job(
+        "verify-ledger", Daily(time(3, 10)), verify_ledger.run,
+        "Proves every rule of the ledger over every line, and keeps the journal's heads outside the database.",
+    ),
+    Job(
+        "backup", Daily(time(3, 40)), backup.run,
+        "Writes a backup to BACKUP_DIR and keeps the newest BACKUP_KEEP.",
+    ),
+    Job(
+        "prune", Daily(time(4, 10)), prune.run,
+        "Drops rows past their time: idempotency keys, sessions, tokens, throttles, event bodies, job runs.",
+    ),
+)  # fmt: skip
+
+
+def job_named(name: str) -> Job | None:
+    """The job of a name; None where there is none."""
+    return next((job for job in JOBS if job.name == name), None)

@@ -1,0 +1,20 @@
+"""verify-ledger: the nightly proof."""
+
+from flask import Flask
+
+from config import Settings
+from services.ledger.proof import HEADS_FILE, prove_and_note
+
+
+class LedgerNotWhole(Exception):
+    """The proof found something; the accounts concerned are parked."""
+
+
+def run(app: Flask) -> str:
+    """Prove the ledger, note its heads. Raises LedgerNotWhole, so that the run shows as failed."""
+    settings: Settings = app.extensions["settings"]
+    report = prove_and_note(settings.instance_dir / HEADS_FILE, "job:verify-ledger")
+    *_, verdict = report.lines()
+    if not report.passed:
+        raise LedgerNotWhole("; ".join([verdict, *map(str, report.failures[:5])]))
+    return verdict

@@ -1,0 +1,54 @@
+"""Stripe's published test cards, and what paying with each brings."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A test card. ``needs_action``: 3-D Secure comes first; ``is_delayed``: a bank debit."""
+
+    number: str
+    label: str
+    brand: str = "visa"
+    decline_code: str | None = None
+    code: str = "card_declined"
+    message: str = "Your card was declined."
+    needs_action: bool = False
+    is_delayed: bool = False
+
+
+CARDS = {
+    card.number: card
+    for card in (
+        Card("4242424242424242", "Succeeds"),
+        Card("5555555555554444", "Succeeds (Mastercard)", brand="mastercard"),
+        Card("4000002500003155", "Needs 3-D Secure", needs_action=True),
+        Card("4000000000000002", "Declined", decline_code="generic_decline"),
+        Card("4000000000009995", "Insufficient funds", decline_code="insufficient_funds",
+             message="Your card has insufficient funds."),
+        Card("4000000000009987", "Lost card", decline_code="lost_card"),
+        Card("4000000000000069", "Expired card", decline_code="expired_card", code="expired_card",
+             message="Your card has expired."),
+        Card("4000000000000127", "Wrong CVC", decline_code="incorrect_cvc", code="incorrect_cvc",
+             message="Your card's security code is incorrect."),
+        Card("4000000000000119", "Processing error", decline_code="processing_error",
+             code="processing_error", message="An error occurred while processing your card."),
+        Card("000123456789", "Bank debit, paid later", brand="bank", is_delayed=True),
+    )
+}  # fmt: skip
+# The names under which Stripe offers the same cards to programs.
+PAYMENT_METHODS = {
+    "pm_card_visa": "4242424242424242",
+    "pm_card_mastercard": "5555555555554444",
+    "pm_card_authenticationRequired": "4000002500003155",
+    "pm_card_visa_chargeDeclined": "4000000000000002",
+    "pm_card_chargeDeclined": "4000000000000002",
+    "pm_card_visa_chargeDeclinedInsufficientFunds": "4000000000009995",
+    "pm_card_visa_chargeDeclinedLostCard": "4000000000009987",
+    "pm_card_chargeDeclinedExpiredCard": "4000000000000069",
+}
+
+
+def card_of(number: str) -> Card | None:
+    """The test card of a number, spaces ignored."""
+    return CARDS.get(number.replace(" ", ""))

@@ -1,0 +1,96 @@
+"""Four weeks in the life of the demo's accounts. The random numbers are seeded: each demo tells the same."""
+
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+from services import clock
+from services.ledger.balances import balance_of
+from services.ledger.debits import Spend, spend_credits
+from services.ledger.grants import Incoming, grant_credits
+from services.ledger.holds import HoldRequest, capture_hold, create_hold
+from services.ledger.reversals import refund_spend
+
+DAYS = 27
+ACTOR = "key:demo"
+STUDIO_TASKS = (
+    ("Poster, four variants", 12, 40),
+    ("Product photo, background removed", 4, 12),
+    ("Storyboard, eight frames", 30, 80),
+    ("Voice-over, 60 seconds", 15, 35),
+    ("Logo sketches", 10, 25),
+    ("Upscale to 4K", 3, 9),
+    ("Banner set for the spring sale", 20, 60),
+)
+TOOLS_TASKS = (
+    ("Code review of a pull request", 2, 9),
+    ("Test generation", 4, 15),
+    ("Repository indexed", 20, 45),
+    ("Release notes drafted", 1, 4),
+)
+
+
+@contextmanager
+def at_day(present: timedelta, day: int, hour: int, minute: int) -> Iterator[None]:
+    """Set the business clock to a moment of the demo, never past the present."""
+    back = timedelta(days=DAYS - day) - timedelta(hours=hour, minutes=minute) + timedelta(hours=24)
+    clock.set_business_offset(present - max(back, timedelta(minutes=2)))
+    yield
+
+
+def play_studio(account_id: int, present: timedelta, buy: Callable[[str], None]) -> None:
+    """A studio on the Professional plan: daily tasks, two top-ups, a gift that is about to expire."""
+    dice = random.Random(20)
+    purchases = {6: "credits-1000", 19: "credits-500"}
+    for day in range(1, DAYS + 1):
+        minutes = sorted(dice.randint(8 * 60, 23 * 60) for _ in range(dice.choice((2, 3, 3, 4, 5))))
+        for number, minute in enumerate(minutes):
+            with at_day(present, day, 0, minute):
+                _work(account_id, dice, STUDIO_TASKS, f"task-{day:02d}{number:02d}")
+        with at_day(present, day, 23, 10):
+            if day in purchases:
+                buy(purchases[day])
+            if day == 24:
+                _gift(account_id)
+
+
+def play_tools(account_id: int, present: timedelta, buy: Callable[[str], None]) -> None:
+    """A tool builder without a plan: one package, a steady trickle of use."""
+    dice = random.Random(7)
+    with at_day(present, 2, 9, 15):
+        buy("popular")
+    for day in range(3, DAYS + 1):
+        for number in range(dice.randint(1, 3)):
+            with at_day(present, day, 10 + 3 * number, dice.randint(0, 59)):
+                _work(account_id, dice, TOOLS_TASKS, f"run-{day:02d}{number:02d}")
+
+
+def _work(
+    account_id: int, dice: random.Random, tasks: tuple[tuple[str, int, int], ...], reference: str
+) -> None:
+    """One task: mostly spent at once, now and then held first, now and then failed and refunded."""
+    description, least, most = dice.choice(tasks)
+    amount, chance = dice.randint(least, most), dice.random()
+    if balance_of(account_id, "credits").available < amount + 20:
+        return
+    if chance < 0.12:
+        held = create_hold(
+            HoldRequest(account_id=account_id, credit_type="credits", amount=amount + 10, actor=ACTOR,
+                        task_id=reference, description=description)
+        )  # fmt: skip
+        capture_hold(account_id, held.hold_id, amount, ACTOR)
+        return
+    receipt = spend_credits(
+        Spend(account_id=account_id, credit_type="credits", amount=amount, actor=ACTOR, task_id=reference,
+              description=description)
+    )  # fmt: skip
+    if chance > 0.93:
+        refund_spend(account_id, receipt.transaction_id, None, ACTOR, f"{description}: task failed")
+
+
+def _gift(account_id: int) -> None:
+    grant_credits(
+        Incoming(account_id=account_id, credit_type="credits", amount=150, source="bonus", actor="command",
+                 expires_at=clock.business_now() + timedelta(days=8), description="Thank you for the feedback")
+    )  # fmt: skip
