@@ -120,3 +120,23 @@ class Subscription(Base):
     ended_at: Mapped[datetime | None]
 
     plan: Mapped[Plan] = relationship()
+
+
+class SubscriptionMonth(Base):
+    """A month of a subscription whose credits were granted: once each."""
+
+    __tablename__ = "subscription_months"
+    __table_args__ = (
+        CheckConstraint("month >= 0", name="month"),
+        CheckConstraint("ends_at > starts_at", name="half_open"),
+    )
+
+    subscription_id: Mapped[int] = mapped_column(
+        ForeignKey("subscriptions.id", ondelete="RESTRICT"), primary_key=True
+    )
+    month: Mapped[int] = mapped_column(
+        primary_key=True, autoincrement=False, comment="Months since the subscription started, from 0"
+    )
+    starts_at: Mapped[datetime]
+    ends_at: Mapped[datetime] = mapped_column(comment="Exclusive")
+    grant_id: Mapped[int] = mapped_column(ForeignKey("grants.id", ondelete="RESTRICT"))

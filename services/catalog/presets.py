@@ -1,0 +1,177 @@
+"""Loading a catalogue from a file, and writing one out: by code, in one unit, nothing ever deleted."""
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import select, update
+
+from errors import InvalidRequest
+from extensions import db
+from models.catalog import Catalog, CreditType, Package, Plan
+from services.audit import record
+from services.catalog.catalogs import default_catalog
+from services.catalog.credit_types import ensure_defaults
+from services.catalog.preset_file import (
+    CatalogFile,
+    CreditTypePart,
+    PackagePart,
+    PlanPart,
+    read_catalog_file,
+)
+from services.clock import business_now
+from services.money import to_units
+from services.unit_of_work import atomic
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What a load left on offer."""
+
+    catalog: str
+    plans: int
+    packages: int
+    archived: int
+
+
+def load_preset(path: Path, actor: str = "command") -> Loaded:
+    """Load a catalogue file. Raises InvalidRequest, which names each wrong place. Idempotent."""
+    return load_catalog(read_catalog_file(path), actor)
+
+
+@atomic
+def load_catalog(file: CatalogFile, actor: str) -> Loaded:
+    """Make a catalogue what a file says: known codes are changed, new ones added, missing ones archived.
+
+    Raises InvalidRequest where the file contradicts what has been used: a scale, a currency.
+    """
+    now = business_now()
+    ensure_defaults()
+    catalog = _catalog(file, now)
+    types = _credit_types(file, catalog.currency, now)
+    archived = _load_parts(
+        Plan, file.plans, "plans", catalog, now, lambda part, place: _plan(part, place, types)
+    )
+    archived += _load_parts(
+        Package, file.packages, "packages", catalog, now, lambda part, place: _package(part, place, types)
+    )
+    db.session.flush()
+    record(
+        "catalog.loaded",
+        actor,
+        None,
+        catalog=catalog.code,
+        plans=len(file.plans),
+        packages=len(file.packages),
+    )
+    return Loaded(catalog.code, len(file.plans), len(file.packages), archived)
+
+
+def _catalog(file: CatalogFile, now: datetime) -> Catalog:
+    part = file.catalog
+    catalog = db.session.scalar(select(Catalog).where(Catalog.code == part.code))
+    if catalog is None:
+        catalog = Catalog(code=part.code, currency=part.currency, is_default=False, created_at=now)
+        db.session.add(catalog)
+    if catalog.currency != part.currency:
+        raise InvalidRequest.of(
+            "catalog.currency", f"is {catalog.currency} and cannot change; load another catalogue"
+        )
+    catalog.name, catalog.archived_at = part.name, None
+    present = default_catalog()
+    if part.default and present is not None and present is not catalog:
+        present.is_default = False
+        db.session.flush()
+    catalog.is_default = part.default or present is None or present is catalog
+    db.session.flush()
+    return catalog
+
+
+def _credit_types(file: CatalogFile, currency: str, now: datetime) -> dict[str, CreditType]:
+    known = {row.code: row for row in db.session.scalars(select(CreditType))}
+    for position, part in enumerate(file.credit_types):
+        row = known.get(part.code)
+        if row is None:
+            row = CreditType(code=part.code, scale=part.scale, is_money=part.money, created_at=now)
+            row.currency = currency if part.money else None
+            row.position = len(known)
+            db.session.add(row)
+            known[part.code] = row
+        _check_unchanged(row, part, currency, f"credit_types[{position}]")
+        row.name = part.name
+    db.session.flush()
+    return known
+
+
+def _check_unchanged(row: CreditType, part: CreditTypePart, currency: str, place: str) -> None:
+    """Amounts are kept in the smallest unit: another scale would change every one of them."""
+    if row.scale != part.scale:
+        raise InvalidRequest.of(f"{place}.scale", f"is {row.scale} and cannot change")
+    if row.is_money != part.money or (part.money and row.currency != currency):
+        raise InvalidRequest.of(f"{place}.money", "cannot change once the credit type is there")
+
+
+def _load_parts(
+    model: Any, parts: list[Any], name: str, catalog: Catalog, now: datetime, values_of: Any
+) -> int:
+    """Bring a catalogue's rows in line with a file's; how many were archived."""
+    rows = {row.code: row for row in db.session.scalars(select(model).where(model.catalog_id == catalog.id))}
+    wanted = {part.code for part in parts}
+    gone = [row for code, row in rows.items() if code not in wanted and row.archived_at is None]
+    for row in gone:
+        row.archived_at = now
+    if model is Plan:
+        # One default at a time, so the old one steps down before the new one steps up.
+        db.session.flush()
+        db.session.execute(update(Plan).where(Plan.catalog_id == catalog.id).values(is_default=False))
+    for position, part in enumerate(parts):
+        row = rows.get(part.code)
+        if row is None:
+            row = model(code=part.code, catalog_id=catalog.id, created_at=now)
+            db.session.add(row)
+        row.position, row.archived_at = position, None
+        for column, value in values_of(part, f"{name}[{position}]").items():
+            if column == "price_cents" and row.price_cents not in (None, value):
+                row.stripe_price_id = None  # a changed price is another price at Stripe
+            setattr(row, column, value)
+    return len(gone)
+
+
+def _plan(part: PlanPart, place: str, types: dict[str, CreditType]) -> dict[str, Any]:
+    credit_type = _type(part.credit_type, place, types)
+    has_credits = part.credits_per_month not in (0, "0")
+    return {
+        "name": part.name,
+        "description": part.description,
+        "monthly_price_cents": part.monthly_price_cents,
+        "annual_price_cents": part.annual_price_cents,
+        "credit_type_id": credit_type.id,
+        "credits_per_month": (
+            to_units(part.credits_per_month, credit_type.scale, f"{place}.credits_per_month")
+            if has_credits
+            else 0
+        ),
+        "credits_expire": part.credits_expire,
+        "features": json.dumps(part.features),
+        "is_default": part.default,
+    }
+
+
+def _package(part: PackagePart, place: str, types: dict[str, CreditType]) -> dict[str, Any]:
+    credit_type = _type(part.credit_type, place, types)
+    return {
+        "name": part.name,
+        "credit_type_id": credit_type.id,
+        "credits": to_units(part.credits, credit_type.scale, f"{place}.credits"),
+        "price_cents": part.price_cents,
+        "popular": part.popular,
+        "subscribers_only": part.subscribers_only,
+    }
+
+
+def _type(code: str, place: str, types: dict[str, CreditType]) -> CreditType:
+    if code not in types:
+        raise InvalidRequest.of(f"{place}.credit_type", f"there is no credit type {code!r}")
+    return types[code]
