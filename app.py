@@ -25,7 +25,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     chain.use_key(settings.ledger_key.get_secret_value())
     db.init_app(app)
     migrate.init_app(app, db, directory=str(ROOT / "migrations"))
-    login_manager.init_app(app)
+    login_manager.init_app(app, add_context_processor=False)  # it would ask the database for every page
     csrf.init_app(app)
     babel.init_app(
         app,

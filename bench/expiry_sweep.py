@@ -23,7 +23,6 @@ from app import create_app
 from config import Settings
 from extensions import db
 from models.accounts import Account
-from models.catalog import CreditType
 from services.clock import set_business_offset, to_microseconds, wall_now
 from services.ledger.expiry_sweep import sweep_due
 from services.ledger.grants import Incoming, grant_credits
@@ -84,8 +83,7 @@ def fill(shape: str, wanted: int) -> None:
 
 @atomic
 def make_accounts(count: int) -> list[int]:
-    """So many accounts and the credit type."""
-    db.session.add(CreditType(code="credits", name="Credits", created_at=wall_now()))
+    """So many accounts."""
     accounts = [
         Account(public_id=secrets.token_hex(12), slug=f"a{n}", name=f"A {n}", created_at=wall_now())
         for n in range(count)

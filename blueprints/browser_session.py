@@ -1,6 +1,7 @@
 """The cookie of a signed-in browser, and who it is."""
 
 from flask import Flask, Request, current_app, request, session
+from flask_login import current_user
 from werkzeug.wrappers import Response
 
 from config import Settings
@@ -15,6 +16,7 @@ def register(app: Flask) -> None:
     # Flask-Login's own marker in the signed cookie could not be revoked; it is never written nor read.
     app.config["SESSION_PROTECTION"] = None
     login_manager.request_loader(_person_of)
+    app.jinja_env.globals["current_user"] = current_user
 
 
 def cookie_name() -> str:

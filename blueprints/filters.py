@@ -76,9 +76,11 @@ def _decimal(amount: Decimal, scale: int) -> str:
 def _currency(amount: Decimal, currency: str, at_least: int, at_most: int) -> str:
     locale: Any = get_locale()
     code = currency.upper()
-    pattern = parse_pattern(locale.currency_formats["standard"])
+    standard = str(locale.currency_formats["standard"].pattern)
+    if get_currency_symbol(code, locale)[-1].isalpha():
+        standard = standard.replace("¤#", "¤\xa0#")  # a code such as KWD is set off from the digits
+    pattern = parse_pattern(standard)
     pattern.frac_prec = (at_least, at_most)
-    assert get_currency_symbol(code, locale)
     return format_currency(
         amount, code, format=pattern, locale=locale, currency_digits=False, decimal_quantization=False
     )

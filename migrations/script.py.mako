@@ -19,6 +19,10 @@
 
 import sqlalchemy as sa
 from alembic import op
+% if down_revision is None:
+
+from services.clock import to_microseconds, wall_now
+% endif
 
 revision = ${repr(up_revision)}
 down_revision = ${repr(down_revision)}
@@ -31,6 +35,7 @@ def upgrade() -> None:
 % if down_revision is None:
     for statement in FURTHER_STATEMENTS[op.get_bind().dialect.name]:
         op.execute(sa.text(statement))
+    op.get_bind().execute(DEFAULT_CREDIT_TYPE, {"now": to_microseconds(wall_now()), "no": False})
 % endif
 
 
@@ -39,6 +44,11 @@ def downgrade() -> None:
 % if down_revision is None:
 
 
+# Every new instance has whole credits, catalogue or none.
+DEFAULT_CREDIT_TYPE = sa.text(
+    "INSERT INTO credit_types (code, name, scale, is_money, position, created_at) "
+    "VALUES ('credits', 'Credits', 0, :no, 0, :now)"
+)
 # Indexes over expressions, and the triggers by which the database itself refuses to change the journal.
 FURTHER_STATEMENTS = {
 % for dialect_name in DIALECTS:

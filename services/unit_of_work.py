@@ -96,12 +96,17 @@ def _run_unit(operation: Callable[[], T]) -> T:
     for attempt in range(1, ATTEMPTS + 1):
         try:
             return _attempt(operation)
-        except (DBAPIError, sqlite.Error, OSError) as error:
+        except _storage_errors() as error:
             if _is_retryable(error) and attempt < ATTEMPTS:
                 time.sleep(0.005 * 2**attempt)
                 continue
             raise translated(error) from error
     raise AssertionError("unreachable")
+
+
+def _storage_errors() -> tuple[type[Exception], ...]:
+    """The driver's own errors too: ready statements run on its connection, past SQLAlchemy's wrapping."""
+    return DBAPIError, OSError, db.engine.dialect.loaded_dbapi.Error
 
 
 def _attempt(operation: Callable[[], T]) -> T:

@@ -8,6 +8,7 @@ import itertools
 import os
 import secrets
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -84,6 +85,20 @@ def postgres_template(postgres_server: str) -> Iterator[tuple[Engine, str]]:
 def postgres_url(postgres_template: tuple[Engine, str]) -> Iterator[str]:
     """A database of its own with empty tables, dropped afterwards."""
     admin, template = postgres_template
+    with own_database(admin, template) as url:
+        yield url
+
+
+@pytest.fixture
+def bare_postgres_url(postgres_template: tuple[Engine, str]) -> Iterator[str]:
+    """A database of its own without tables, dropped afterwards."""
+    with own_database(postgres_template[0], "template0") as url:
+        yield url
+
+
+@contextmanager
+def own_database(admin: Engine, template: str) -> Iterator[str]:
+    """A new database, copied from a template, for as long as the context is open; its address."""
     name = f"coffer_test_{secrets.token_hex(6)}"
     with admin.connect() as connection:
         connection.execute(text(f'CREATE DATABASE "{name}" TEMPLATE "{template}"'))

@@ -23,6 +23,8 @@ class RowIdConverter(IntegerConverter):
 def finish(response: Response) -> Response:
     """Record the key's use after the answer is made; no cache keeps an answer without being told."""
     record_uses()
+    if response.status_code == 401:
+        response.headers["WWW-Authenticate"] = 'Bearer realm="coffer"'
     response.headers.setdefault("Cache-Control", "no-store")
     return response
 

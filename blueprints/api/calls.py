@@ -13,7 +13,6 @@ from flask import Blueprint, Response, request
 from pydantic import BaseModel, ValidationError
 
 from blueprints.access import declare
-from blueprints.api import problems
 from blueprints.api.callers import identify, limit_rate
 from blueprints.api.strict_json import parse_object, text_problem
 from errors import CofferError, FieldError, Forbidden, InvalidRequest, MalformedJson, UnsupportedMediaType
@@ -22,8 +21,8 @@ from services.accounts.callers import Caller, account_for
 from services.idempotency import Answer, fingerprint_of, run_once
 
 api = Blueprint("api", __name__)
-problems.register(api)
 JSON = "application/json"
+PROBLEM = "application/problem+json"
 ALIASES = {
     "userId": "account",
     "priceId": "price_id",
@@ -129,7 +128,7 @@ def answered(value: Any, status: int = 200) -> Response:
 def kept_answer(answer: Answer) -> Response:
     """The answer of an operation that ran under a key; refusals are kept too."""
     response = Response(
-        answer.body, answer.status, content_type=JSON if answer.status < 400 else problems.PROBLEM
+        answer.body, answer.status, content_type=JSON if answer.status < 400 else PROBLEM
     )
     if answer.replayed:
         response.headers["Idempotent-Replayed"] = "true"

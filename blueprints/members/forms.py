@@ -3,6 +3,7 @@
 from flask_babel import lazy_gettext as _
 from flask_wtf import FlaskForm
 from wtforms import EmailField, SelectField
+from wtforms.fields import SelectChoice
 from wtforms.validators import InputRequired
 
 ROLES = [
@@ -14,4 +15,9 @@ ROLES = [
 
 class InviteForm(FlaskForm):
     email = EmailField(_("E-mail"), [InputRequired(_("Enter an e-mail address."))])
-    role = SelectField(_("Role"), [InputRequired(_("Choose a role."))], choices=ROLES, default="member")
+    role = SelectField(
+        _("Role"),
+        [InputRequired(_("Choose a role."))],
+        choices=[SelectChoice(role, words) for role, words in ROLES],
+        default="member",
+    )

@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from services.clock import to_microseconds, wall_now
+
 revision = "0001"
 down_revision = None
 branch_labels = None
@@ -875,12 +877,18 @@ def upgrade() -> None:
     # ### end Alembic commands ###
     for statement in FURTHER_STATEMENTS[op.get_bind().dialect.name]:
         op.execute(sa.text(statement))
+    op.get_bind().execute(DEFAULT_CREDIT_TYPE, {"now": to_microseconds(wall_now()), "no": False})
 
 
 def downgrade() -> None:
     raise NotImplementedError("Restore the backup that was made before the upgrade.")
 
 
+# Every new instance has whole credits, catalogue or none.
+DEFAULT_CREDIT_TYPE = sa.text(
+    "INSERT INTO credit_types (code, name, scale, is_money, position, created_at) "
+    "VALUES ('credits', 'Credits', 0, :no, 0, :now)"
+)
 # Indexes over expressions, and the triggers by which the database itself refuses to change the journal.
 FURTHER_STATEMENTS = {
     "sqlite": [

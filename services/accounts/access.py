@@ -54,7 +54,7 @@ def open_account(slug: str, user_id: int, is_operator: bool, needed_role: str = 
     Raises NotFound, in the same words, where there is none and where it is somebody else's; Forbidden
     where the person's role does not suffice.
     """
-    row = FIND_ACCOUNT.first(of_slug=slug, of_user_id=user_id)
+    row = None if "\x00" in slug else FIND_ACCOUNT.first(of_slug=slug, of_user_id=user_id)
     if row is None or (row[-1] is None and not is_operator):
         raise NotFound("There is nothing here.")
     account = OpenAccount(*row[:-1], role="owner" if is_operator else row[-1])

@@ -31,7 +31,7 @@ def sign_in(email: str, password: str, browser: Browser) -> str:
     Raises Unauthorized in the same words and time whether the address or the password is wrong,
     RateLimited.
     """
-    address = email.strip().lower()
+    address = email.strip().lower().replace("\x00", "")  # PostgreSQL's text takes no NUL
     throttle.count_attempt("sign_in", browser.address, address or "-")
     user_id, password_hash = _credentials_of(address)
     if not passwords.is_right(password, password_hash):

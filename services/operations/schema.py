@@ -33,7 +33,7 @@ class SchemaMismatch(CofferError):
 
 def head_revision() -> str:
     """The revision that this code works with."""
-    head = ScriptDirectory.from_config(_config()).get_current_head()
+    head = ScriptDirectory.from_config(alembic_config()).get_current_head()
     assert head is not None, "there are no migrations"
     return head
 
@@ -51,7 +51,7 @@ def is_new() -> bool:
 
 def upgrade_schema() -> None:
     """Bring the connected database to the head revision; what is at head stays as it is."""
-    command.upgrade(_config(), "head")
+    command.upgrade(alembic_config(), "head")
 
 
 def upgrade_at_start(backup_dir: Path) -> bool:
@@ -87,13 +87,14 @@ def is_known_revision(revision: str | None) -> bool:
     if revision is None:
         return False
     try:
-        ScriptDirectory.from_config(_config()).get_revision(revision)
+        ScriptDirectory.from_config(alembic_config()).get_revision(revision)
     except CommandError:
         return False
     return True
 
 
-def _config() -> Config:
+def alembic_config() -> Config:
+    """Where Alembic finds the migrations."""
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
     return config

@@ -50,10 +50,17 @@ def open_page(browser: Any, address: str) -> Iterator[Callable[..., Any]]:
         contexts.append(context)
         page = context.new_page()
         page.on(
-            "console", lambda said: said.type in ("error", "warning") and complaints.append(f"{path}: {said.text}")
+            "console",
+            lambda said: said.type in ("error", "warning") and complaints.append(f"{path}: {said.text}"),
         )
         page.on("pageerror", lambda error: complaints.append(f"{path}: {error}"))
-        page.on("requestfailed", lambda request: complaints.append(f"{path}: {request.url} failed"))
+        page.on(
+            "requestfailed",
+            lambda request: (
+                request.failure != "net::ERR_ABORTED"
+                and complaints.append(f"{path}: {request.url} {request.failure}")
+            ),
+        )
         page.goto(address + path, wait_until="load")
         return page
 

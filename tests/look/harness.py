@@ -126,52 +126,134 @@ FILTERS = {
     "relative_date": relative_date,
 }
 LOTS = [
-    {"source": "subscription", "is_subscription": True, "amount": 1000, "remaining": 840, "held": 40,
-     "expires_at": NOW + timedelta(days=6), "created_at": NOW},
-    {"source": "bonus", "is_subscription": False, "amount": 500, "remaining": 500, "held": 0,
-     "expires_at": NOW + timedelta(days=40), "created_at": NOW},
-    {"source": "purchase", "is_subscription": False, "amount": 5000, "remaining": 1240, "held": 0,
-     "expires_at": None, "created_at": NOW},
-    {"source": "purchase", "is_subscription": False, "amount": 5000, "remaining": 3760, "held": 0,
-     "expires_at": None, "created_at": NOW},
-]  # fmt: skip
+    {
+        "source": "subscription",
+        "is_subscription": True,
+        "amount": 1000,
+        "remaining": 840,
+        "held": 40,
+        "expires_at": NOW + timedelta(days=6),
+        "created_at": NOW,
+    },
+    {
+        "source": "bonus",
+        "is_subscription": False,
+        "amount": 500,
+        "remaining": 500,
+        "held": 0,
+        "expires_at": NOW + timedelta(days=40),
+        "created_at": NOW,
+    },
+    {
+        "source": "purchase",
+        "is_subscription": False,
+        "amount": 5000,
+        "remaining": 1240,
+        "held": 0,
+        "expires_at": None,
+        "created_at": NOW,
+    },
+    {
+        "source": "purchase",
+        "is_subscription": False,
+        "amount": 5000,
+        "remaining": 3760,
+        "held": 0,
+        "expires_at": None,
+        "created_at": NOW,
+    },
+]
 PLAN = {"name": "Professional", "price": "$29.99", "credits": "1,000", "renews_at": NOW + timedelta(days=11)}
 PACKAGES = [
-    {"code": "p500", "credits": "500", "price": "$5.00", "per_unit": "$1.00 per 100", "popular": False, "saving": 0},
-    {"code": "p1000", "credits": "1,000", "price": "$9.00", "per_unit": "$0.90 per 100", "popular": True, "saving": 10},
-    {"code": "p2500", "credits": "2,500", "price": "$20.00", "per_unit": "$0.80 per 100", "popular": False, "saving": 20},
-    {"code": "p5000", "credits": "5,000", "price": "$35.00", "per_unit": "$0.70 per 100", "popular": False, "saving": 30},
-]  # fmt: skip
+    {
+        "code": "p500",
+        "credits": "500",
+        "price": "$5.00",
+        "per_unit": "$1.00 per 100",
+        "popular": False,
+        "saving": 0,
+    },
+    {
+        "code": "p1000",
+        "credits": "1,000",
+        "price": "$9.00",
+        "per_unit": "$0.90 per 100",
+        "popular": True,
+        "saving": 10,
+    },
+    {
+        "code": "p2500",
+        "credits": "2,500",
+        "price": "$20.00",
+        "per_unit": "$0.80 per 100",
+        "popular": False,
+        "saving": 20,
+    },
+    {
+        "code": "p5000",
+        "credits": "5,000",
+        "price": "$35.00",
+        "per_unit": "$0.70 per 100",
+        "popular": False,
+        "saving": 30,
+    },
+]
 _STORY = [
-    ("purchase", "Package 5,000 credits", 5000, None), ("usage", "Image generation ×40", -160, "render-20398"),
-    ("usage", "Video render, 6 min", -240, "render-20391"), ("refund", "Video render failed", 240, "render-20391"),
-    ("subscription", "Professional, monthly credits", 1000, None), ("expiry", "Plan credits expired", -310, None),
-    ("usage", "Chat completions ×512", -96, "chat-118220"), ("adjustment", "Goodwill, ticket 4821", 500, None),
-    ("bonus", "Welcome", 100, None), ("transfer", "To Fabrikam", -200, None),
-    ("revocation", "Payment refunded", -500, None), ("usage", "Image generation ×120", -480, "render-20377"),
-]  # fmt: skip
+    ("purchase", "Package 5,000 credits", 5000, None),
+    ("usage", "Image generation ×40", -160, "render-20398"),
+    ("usage", "Video render, 6 min", -240, "render-20391"),
+    ("refund", "Video render failed", 240, "render-20391"),
+    ("subscription", "Professional, monthly credits", 1000, None),
+    ("expiry", "Plan credits expired", -310, None),
+    ("usage", "Chat completions ×512", -96, "chat-118220"),
+    ("adjustment", "Goodwill, ticket 4821", 500, None),
+    ("bonus", "Welcome", 100, None),
+    ("transfer", "To Fabrikam", -200, None),
+    ("revocation", "Payment refunded", -500, None),
+    ("usage", "Image generation ×120", -480, "render-20377"),
+]
 
 
 def lines() -> list[dict[str, Any]]:
     """A few weeks of history, newest first, with its running balance."""
     balance, found = 6340, []
     for number, (kind, description, amount, task_id) in enumerate(_STORY):
-        found.append({"id": 900 - number, "type": kind, "description": description, "amount": amount,
-                      "task_id": task_id, "balance_after": balance,
-                      "created_at": NOW - timedelta(days=number, hours=number)})  # fmt: skip
+        found.append(
+            {
+                "id": 900 - number,
+                "type": kind,
+                "description": description,
+                "amount": amount,
+                "task_id": task_id,
+                "balance_after": balance,
+                "created_at": NOW - timedelta(days=number, hours=number),
+            }
+        )
         balance -= amount
     return found
 
 
 PAYMENTS = [
-    {"created_at": NOW - timedelta(days=3 * n), "description": what, "status": status, "amount_cents": cents,
-     "currency": "usd", "invoice_url": "/receipt" if status != "pending" else None}
-    for n, (what, status, cents) in enumerate([
-        ("5,000 credits", "paid", 3500), ("1,000 credits", "pending", 900), ("Professional, November", "paid", 2999),
-        ("2,500 credits", "failed", 2000), ("500 credits", "refunded", 500),
-        ("5,000 credits", "partially_refunded", 3500), ("1,000 credits", "disputed", 900),
-    ])
-]  # fmt: skip
+    {
+        "created_at": NOW - timedelta(days=3 * n),
+        "description": what,
+        "status": status,
+        "amount_cents": cents,
+        "currency": "usd",
+        "invoice_url": "/receipt" if status != "pending" else None,
+    }
+    for n, (what, status, cents) in enumerate(
+        [
+            ("5,000 credits", "paid", 3500),
+            ("1,000 credits", "pending", 900),
+            ("Professional, November", "paid", 2999),
+            ("2,500 credits", "failed", 2000),
+            ("500 credits", "refunded", 500),
+            ("5,000 credits", "partially_refunded", 3500),
+            ("1,000 credits", "disputed", 900),
+        ]
+    )
+]
 
 
 def points(days: int) -> Iterator[dict[str, Any]]:
@@ -182,24 +264,52 @@ def points(days: int) -> Iterator[dict[str, Any]]:
         used = (day.toordinal() * 7919) % 437 + (0 if day.weekday() > 4 else 60)
         used = 0 if day.day == 1 else used
         balance = max(balance - used, 0) + (5000 if day.day in (6, 17) else 0)
-        yield {"label": FILTERS["date"](day), "tick": dates.format_date(day, "MMM d", locale="en_US"),
-               "bar": used, "line": balance}  # fmt: skip
+        yield {
+            "label": FILTERS["date"](day),
+            "tick": dates.format_date(day, "MMM d", locale="en_US"),
+            "bar": used,
+            "line": balance,
+        }
 
 
 def page_context(period: int = 30) -> dict[str, Any]:
     """What the sample pages and the styleguide are drawn from."""
     return {
-        "type": CREDITS, "wallet": WALLET, "now": NOW, "lots": LOTS, "plan": PLAN, "packages": PACKAGES,
-        "position": {"subscription": 840, "permanent": 5500, "total": 6340}, "expiring": 840,
-        "expiring_at": NOW + timedelta(days=6), "subscription_expires_at": NOW + timedelta(days=6),
-        "packages_locked": False, "lines": lines(), "open_line": 899, "points": list(points(period)),
-        "period": period, "payments": PAYMENTS, "line_types": [("usage", "Usage"), ("purchases", "Purchases")],
-        "allocations": [{"source": "subscription", "is_subscription": True, "amount": -100,
-                         "expires_at": NOW + timedelta(days=6)},
-                        {"source": "purchase", "is_subscription": False, "amount": -60, "expires_at": None}],
+        "type": CREDITS,
+        "wallet": WALLET,
+        "now": NOW,
+        "lots": LOTS,
+        "plan": PLAN,
+        "packages": PACKAGES,
+        "position": {"subscription": 840, "permanent": 5500, "total": 6340},
+        "expiring": 840,
+        "expiring_at": NOW + timedelta(days=6),
+        "subscription_expires_at": NOW + timedelta(days=6),
+        "packages_locked": False,
+        "lines": lines(),
+        "open_line": 899,
+        "points": list(points(period)),
+        "period": period,
+        "payments": PAYMENTS,
+        "line_types": [("usage", "Usage"), ("purchases", "Purchases")],
+        "allocations": [
+            {
+                "source": "subscription",
+                "is_subscription": True,
+                "amount": -100,
+                "expires_at": NOW + timedelta(days=6),
+            },
+            {"source": "purchase", "is_subscription": False, "amount": -60, "expires_at": None},
+        ],
         "filters": {"type": "", "credit_type": "", "since": "", "until": "", "text": ""},
-        "page": {"first": 1, "last": 12, "total": 214, "previous_href": None, "next_href": "/samples/usage?cursor=889"},
-    }  # fmt: skip
+        "page": {
+            "first": 1,
+            "last": 12,
+            "total": 214,
+            "previous_href": None,
+            "next_href": "/samples/usage?cursor=889",
+        },
+    }
 
 
 def create_harness() -> Flask:
@@ -245,7 +355,10 @@ def _add_pages(app: Flask) -> None:
     def billing() -> str:
         flash("Payment received. 5,000 credits added.", "success")
         return render_template(
-            "billing.html", shell=shell_for("Billing"), buy_open="buy-credits" in request.args, **page_context()
+            "billing.html",
+            shell=shell_for("Billing"),
+            buy_open="buy-credits" in request.args,
+            **page_context(),
         )
 
     @app.route("/samples/sign-in", methods=["GET", "POST"])
@@ -270,8 +383,8 @@ def _add_answers(app: Flask) -> None:
         response.set_etag("6180")
         return response.make_conditional(request)
 
-    @app.get("/favicon.ico")
-    def favicon() -> tuple[str, int]:
+    @app.post("/buy")
+    def buy() -> tuple[str, int]:
         return "", 204
 
 

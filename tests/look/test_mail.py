@@ -6,9 +6,13 @@ from flask import render_template
 from tests.look.harness import create_harness
 
 INVITATION = {
-    "brand_name": "Coffer", "account_name": "Northwind <Studio>", "inviter_name": "Mara", "role": "member",
-    "link": "https://credits.example/invitations/abc", "expires": "7 days",
-}  # fmt: skip
+    "brand_name": "Coffer",
+    "account_name": "Northwind <Studio>",
+    "inviter_name": "Mara",
+    "role": "member",
+    "link": "https://credits.example/invitations/abc",
+    "expires": "7 days",
+}
 RESET = {"brand_name": "Coffer", "link": "https://credits.example/reset/abc", "expires": "an hour"}
 
 

@@ -57,8 +57,7 @@ def two_urls(request, tmp_path):
     """The address of an empty database, twice: one to migrate, one to create from the models."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'migrated.sqlite'}", f"sqlite:///{tmp_path / 'created.sqlite'}"
-    migrated = request.getfixturevalue("postgres_url")
-    return migrated, request.getfixturevalue("second_postgres_url")
+    return request.getfixturevalue("bare_postgres_url"), request.getfixturevalue("second_postgres_url")
 
 
 class TestFoundation:
@@ -77,6 +76,14 @@ class TestFoundation:
         for name, table in created["tables"].items():
             assert migrated["tables"][name] == table, name
         assert migrated["objects"] == created["objects"]
+
+    def test_new_instance_has_whole_credits(self, two_urls, tmp_path):
+        with create_app(settings_for(tmp_path, database_url=two_urls[0])).app_context():
+            schema.upgrade_schema()
+            with db.engine.connect() as connection:
+                rows = connection.execute(text("SELECT code, scale, is_money FROM credit_types")).all()
+            assert rows == [("credits", 0, False)]
+            db.engine.dispose()
 
     def test_second_upgrade_changes_nothing(self, two_urls, tmp_path):
         with create_app(settings_for(tmp_path, database_url=two_urls[0])).app_context():

@@ -1,4 +1,4 @@
-"""The proof: every rule of the ledger checked over all of it. Nothing here changes a line, a lot or a balance.
+"""The proof: every rule of the ledger checked over all of it. No line, lot or balance is ever changed.
 
 ``verify_ledger`` checks; ``prove_and_note`` is what the command, the job and the page call: check, then note
 the heads where all is well, or park the accounts where it is not. Source: docs/ledger.md, proof.

@@ -59,6 +59,7 @@ class Page:
     credit_type_id: int
     sequence: int = 0
     balance: int = 0
+    lines_sum: int = 0
     head_mac: str = ""
     subscription: int = 0
     totals: dict[str, int] = field(
@@ -157,6 +158,7 @@ class JournalCheck:
         self._check_allocations(line, where)
         page.sequence = sequence
         page.balance = after
+        page.lines_sum += amount
         page.head_mac = row[19]
         page.subscription += line.subscription
         _add_up(page, line_type, amount)
@@ -171,7 +173,7 @@ class JournalCheck:
             lots = ", ".join(str(grant_id) for grant_id, _ in line.allocations) or "none"
             self._fail(
                 self.signature, *where,
-                f"is not as it was signed: the line, the one before it, its parts or its lots ({lots}) changed",
+                f"is not as it was signed: it, the line before it, its parts or its lots ({lots}) changed",
             )  # fmt: skip
 
     def _check_allocations(self, line: _Line, where: tuple[int, int, str]) -> None:

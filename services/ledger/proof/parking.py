@@ -1,4 +1,4 @@
-"""Parking: an account for which a proof failed is read only until a person has looked. Nothing repairs itself."""
+"""Parking: an account that failed a proof is read only until a person has looked. Nothing repairs itself."""
 
 from sqlalchemy import bindparam, update
 

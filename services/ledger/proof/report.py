@@ -59,7 +59,7 @@ class ProofReport:
         return tuple(failure for check in self.checks for failure in check.failures)
 
     def lines(self) -> Iterator[str]:
-        """The report as text: a line per check, each failure below its check, a last line with the verdict."""
+        """The report as text: a line per check, its failures below it, and the verdict as the last line."""
         for check in self.checks:
             verdict = "ok" if check.passed else f"FAILED ({check.failed})"
             yield f"{verdict:<12} {check.name}: {check.what} ({check.checked:,} {check.unit})"
@@ -69,7 +69,11 @@ class ProofReport:
                 yield f"             - and {check.failed - len(check.failures):,} more"
         failed = sum(check.failed for check in self.checks)
         count = f"{len(self.checks)} checks over {self.line_count:,} lines in {self.seconds:.1f} s"
-        yield f"The ledger is whole: {count}." if self.passed else f"The ledger is NOT whole: {failed} failures; {count}."
+        yield (
+            f"The ledger is whole: {count}."
+            if self.passed
+            else f"The ledger is NOT whole: {failed} failures; {count}."
+        )
 
 
 @dataclass(slots=True)

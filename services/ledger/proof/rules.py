@@ -63,8 +63,8 @@ REVOCATIONS = Rule(
         f"SELECT {_LOT}, 'says ' || g.revoked || ' were taken back; its lines say ' || {_REVOKED} "
         f"FROM grants g WHERE g.revoked <> 0 AND g.revoked <> {_REVOKED}",
         f"SELECT {_LOT}, 'says nothing was taken back, but line ' || t.sequence || ' did' "
-        "FROM transactions t JOIN allocations a ON a.transaction_id = t.id JOIN grants g ON g.id = a.grant_id "
-        "WHERE t.type = 'revocation' AND g.revoked = 0",
+        "FROM transactions t JOIN allocations a ON a.transaction_id = t.id "
+        "JOIN grants g ON g.id = a.grant_id WHERE t.type = 'revocation' AND g.revoked = 0",
         f"SELECT {_LOT}, 'owes and gave back more than its ' || g.amount "
         "FROM grants g WHERE g.revoked + g.unrecovered > g.amount",
     ),
@@ -104,7 +104,8 @@ REFUNDS = Rule(
         "WHERE t.type = 'refund' AND u.id IS NULL",
         f"SELECT {_LINE}, 'spent ' || -t.amount || '; refunded were ' || SUM(r.amount) "
         "FROM transactions r JOIN transactions t ON t.id = r.related_id WHERE r.type = 'refund' "
-        "GROUP BY t.account_id, t.credit_type_id, t.sequence, t.id, t.amount HAVING SUM(r.amount) > -t.amount",
+        "GROUP BY t.account_id, t.credit_type_id, t.sequence, t.id, t.amount "
+        "HAVING SUM(r.amount) > -t.amount",
     ),
 )  # fmt: skip
 TRANSFERS = Rule(

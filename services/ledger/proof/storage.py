@@ -50,7 +50,7 @@ def _says_the_same(found: str, statement: str, table: str, is_sqlite: bool) -> b
 
 
 def check_integrity(snapshot: Snapshot) -> Tally:
-    """SQLite's own check of pages, indexes, CHECKs and foreign keys; PostgreSQL: no constraint left unchecked."""
+    """SQLite: pages, indexes, CHECKs and foreign keys. PostgreSQL: no constraint was left unchecked."""
     tally = Tally("storage", "the database's own checks of pages, indexes and keys pass", "checks")
     if snapshot.dialect_name != "sqlite":
         tally.checked = 1

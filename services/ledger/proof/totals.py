@@ -12,7 +12,8 @@ from services.ledger.proof.snapshot import Snapshot
 from services.statements import Statement
 
 AMOUNTS = ("balance", "held", "subscription", "purchased", "granted", "used", "expired", "removed")
-_COLUMNS = ", ".join((*AMOUNTS, "last_sequence", "head_mac", "mac", *(f"{name}_lines" for name in COUNTED_TYPES)))
+_COUNTERS = tuple(f"{name}_lines" for name in COUNTED_TYPES)
+_COLUMNS = ", ".join((*AMOUNTS, "last_sequence", "head_mac", "mac", *_COUNTERS))
 _OF_PAGE = "account_id = :account_id AND credit_type_id = :credit_type_id"
 ROW = Statement(text(f"SELECT {_COLUMNS} FROM balances WHERE {_OF_PAGE}"))
 LOT_SUMS = Statement(
@@ -92,7 +93,7 @@ class BalanceCheck:
                 f"the balance row's last line is {row['last_sequence']}, the journal's {page.sequence}",
             )  # fmt: skip
         if row["head_mac"] != page.head_mac:
-            self._fail(self.row, page, "the balance row was written after another last line than the journal's")
+            self._fail(self.row, page, "the balance row names another last line than the journal has")
         mac = chain.head_mac(page.account_id, page.credit_type_id, row["last_sequence"], row["head_mac"])
         if not hmac.compare_digest(mac, row["mac"]):
             self._fail(self.row, page, "the balance row is not as it was signed")
@@ -100,7 +101,7 @@ class BalanceCheck:
     def _check_conservation(self, page: Page, row: dict, remaining: int) -> None:
         self.conservation.checked += 1
         by_totals = row["purchased"] + row["granted"] - row["used"] - row["expired"] - row["removed"]
-        sums = {"the lines": page.balance, "the totals": by_totals, "the lots": remaining}
+        sums = {"the lines": page.lines_sum, "the totals": by_totals, "the lots": remaining}
         for name, value in sums.items():
             if value != row["balance"]:
                 self._fail(

@@ -75,7 +75,8 @@ class TestInvitation:
     def test_whoever_has_a_password_keeps_it(self, account_id: int) -> None:
         make_person("ann@example.com")
         before = db.session.query(User).one().password_hash
-        assert invitations.invitation_of(secret := invite(account_id)).has_user
+        secret = invite(account_id)
+        assert invitations.invitation_of(secret).has_user
         invitations.accept_invitation(secret, name="Mallory", password=NEW_PASSWORD)
         fresh()
         user = db.session.query(User).one()

@@ -27,9 +27,17 @@ class TestSignIn:
 
     @pytest.mark.parametrize(
         ("email", "password"),
-        [("ann@example.com", "wrong password"), ("nobody@example.com", PASSWORD), ("", ""), ("ann@example.com", ""),
-         ("off@example.com", PASSWORD), ("invited@example.com", ""), ("\x00", "\x00"), ("ann@example.com", "x" * 5000)],
-    )  # fmt: skip
+        [
+            ("ann@example.com", "wrong password"),
+            ("nobody@example.com", PASSWORD),
+            ("", ""),
+            ("ann@example.com", ""),
+            ("off@example.com", PASSWORD),
+            ("invited@example.com", ""),
+            ("\x00", "\x00"),
+            ("ann@example.com", "x" * 5000),
+        ],
+    )
     def test_every_wrong_one_is_refused_in_the_same_words_after_one_hash(
         self, app: Flask, monkeypatch: pytest.MonkeyPatch, email: str, password: str
     ) -> None:

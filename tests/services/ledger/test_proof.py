@@ -218,8 +218,8 @@ class TestTampering:
             f"DELETE FROM allocations WHERE transaction_id = {spent}",
             f"DELETE FROM transactions WHERE id = {spent}",
             f"UPDATE balances SET balance = balance + 3, used = used - 3, usage_lines = usage_lines - 1, "
-            f"last_sequence = last_sequence - 1 WHERE account_id = {busy.account_id}",
-            "UPDATE grants SET remaining = remaining + 3 WHERE id = 1",
+            f"last_sequence = last_sequence - 1, subscription = subscription + 3 WHERE account_id = {busy.account_id}",
+            "UPDATE grants SET remaining = remaining + 3 WHERE id = 4",
         )
         assert failed(report) == {"balance row"}
 
@@ -238,7 +238,7 @@ class TestTampering:
             f"DELETE FROM allocations WHERE transaction_id = {spent}",
             f"DELETE FROM transactions WHERE id = {spent}",
             f"UPDATE balances SET {restored}, mac = '{row['mac']}' WHERE account_id = {busy.account_id}",
-            "UPDATE grants SET remaining = remaining + 3 WHERE id = 1",
+            "UPDATE grants SET remaining = remaining + 3 WHERE id = 4",
         )
         assert report.passed, told(report)
         report = verify_ledger(read_heads(heads_path))
@@ -325,7 +325,7 @@ class TestTampering:
             ("UPDATE holds SET captured = captured - 1 WHERE status = 'captured'", "holds"),
             ("UPDATE holds SET status = 'released', closed_at = 1 WHERE status = 'open'", "holds"),
             ("UPDATE holds SET transaction_id = NULL WHERE status = 'captured'", "holds"),
-            ("UPDATE hold_lots SET grant_id = 4", "holds"),
+            ("UPDATE hold_lots SET grant_id = 3", "holds"),
             ("UPDATE grants SET held = held + 1 WHERE id = 1", "holds"),
             ("UPDATE grants SET revoked = revoked - 1 WHERE revoked > 0", "revocations"),
             ("UPDATE grants SET revoked = 0 WHERE revoked > 0", "revocations"),
