@@ -50,7 +50,7 @@ def main() -> None:
 # The served side
 
 
-def application():  # noqa: ANN201
+def application():
     """Coffer with the two views."""
     from app import create_app
     from services.ledger.debits import Spend, spend_credits
@@ -85,7 +85,9 @@ def prepare() -> None:
         upgrade_schema()
         (account_id,) = make_accounts(1)
         grant_credits(
-            Incoming(account_id=account_id, credit_type="credits", amount=10**9, source="bonus", actor="command")
+            Incoming(
+                account_id=account_id, credit_type="credits", amount=10**9, source="bonus", actor="command"
+            )
         )
 
 

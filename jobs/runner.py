@@ -43,7 +43,9 @@ class Runner:
         with self._app.app_context():
             because = self._guard.check_at_start()
         if because:
-            logger.error("Expiry and money jobs are paused: %s Confirm with: flask --app app jobs resume", because)
+            logger.error(
+                "Expiry and money jobs are paused: %s Confirm with: flask --app app jobs resume", because
+            )
         self._scheduler = BackgroundScheduler(timezone="UTC")
         for lane, kind in (("sweeps", Every), ("nightly", Daily)):
             self._scheduler.add_job(

@@ -253,7 +253,12 @@ class TestTampering:
         desk.grant(10)
         write_heads(heads_path)
         disarm()
-        sql("DELETE FROM allocations", "DELETE FROM transactions", "DELETE FROM balances", "DELETE FROM grants")
+        sql(
+            "DELETE FROM allocations",
+            "DELETE FROM transactions",
+            "DELETE FROM balances",
+            "DELETE FROM grants",
+        )
         rearm()
         desk.grant(99)
         assert verify_ledger(None).passed
@@ -262,7 +267,8 @@ class TestTampering:
         assert "rewritten" in told(report)
 
     @pytest.mark.parametrize(
-        "change", ["priority = 0", "expires_at = expires_at + 1", "source = 'bonus'", "created_at = created_at - 1"]
+        "change",
+        ["priority = 0", "expires_at = expires_at + 1", "source = 'bonus'", "created_at = created_at - 1"],
     )
     def test_changed_lot_is_found(self, busy: Desk, change: str) -> None:
         report = tamper(f"UPDATE grants SET {change} WHERE id = 2")
