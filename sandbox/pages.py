@@ -1,21 +1,30 @@
-"""The hosted pages: where a customer pays, confirms by 3-D Secure or goes back; the invoice of a payment.
+"""The hosted pages: where a customer pays, confirms by 3-D Secure or goes back; invoices and receipts.
 
 A small WSGI app of its own, mounted by the product under ``/sandbox/`` so that browsers stay on one origin.
 """
 
+import hmac
+import logging
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from flask import Flask, Response, abort, g, redirect, render_template, request, send_file, url_for
+from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as AnyResponse
 
-from sandbox.cards import CARDS, card_of
-from sandbox.checkout import expire_if_due, pay_checkout
+from sandbox.cards import CARDS, GOOD_CARD, card_of
+from sandbox.checkout import expire_if_due, pay_checkout, refuse_authentication
+from sandbox.documents import day, invoice_pdf, money
+from sandbox.intents import authenticate_intent
 from sandbox.problems import StripeProblem
+from sandbox.shapes import CARD_BRANDS
 from sandbox.store import Object, Store
 
 ROOT = Path(__file__).resolve().parents[1]
-ZERO_DECIMAL = {"jpy", "krw", "vnd", "clp"}
+STALE = "This form is stale. Open the checkout again."
+NO_TEST_CARD = "That is no test card of the sandbox. Choose one from the list."
+NOT_CONFIRMED = "You did not confirm the payment. Try again or use another card."
+Page = str | AnyResponse | tuple[str, int]
 
 
 def hosted_pages(store: Store) -> Flask:
@@ -23,56 +32,108 @@ def hosted_pages(store: Store) -> Flask:
     pages = Flask(
         "sandbox.pages", root_path=str(ROOT), template_folder="templates/sandbox", static_folder=None
     )
-    pages.add_template_filter(_money, "money")
+    pages.logger = logging.getLogger("coffer.sandbox")  # type: ignore[misc]
+    pages.add_template_filter(money, "money")
+    pages.add_template_filter(day, "day")
+    pages.add_template_filter(_grouped, "grouped")
+    pages.context_processor(lambda: {"seller": store.seller, "brands": CARD_BRANDS})
+    pages.add_url_rule("/style.css", "style", _style)
+    _add_checkout(pages, store)
+    _add_authentication(pages, store)
+    _add_documents(pages, store)
+    pages.register_error_handler(StripeProblem, _problem)
+    pages.register_error_handler(HTTPException, _http_problem)
+    pages.after_request(_secured)
+    return pages
 
-    @pages.get("/style.css")
-    def style() -> Response:
-        return send_file(ROOT / "static" / "css" / "sandbox.css", max_age=3600)
 
+def _style() -> Response:
+    return send_file(ROOT / "static" / "css" / "sandbox.css", max_age=3600)
+
+
+def _add_checkout(pages: Flask, store: Store) -> None:
     @pages.get("/pay/<session_id>")
-    def pay(session_id: str) -> str | AnyResponse:
-        return _show(_open_session(store, session_id))
+    def pay(session_id: str) -> Page:
+        return _checkout(store, _open_session(store, session_id))
 
     @pages.post("/pay/<session_id>")
-    def paid(session_id: str) -> str | AnyResponse | tuple[str, int]:
+    def paid(session_id: str) -> Page:
         session = _open_session(store, session_id)
-        _check_token(session)
+        _check_token(session["_token"])
         card = card_of(request.form.get("number", ""))
         if card is None:
-            return _show(session, "That is no test card of the sandbox. Choose one from the list."), 422
+            return _checkout(store, session, NO_TEST_CARD), 422
         outcome = pay_checkout(store, session_id, card.number, email=request.form.get("email") or None)
         if outcome.get("_refusal") == "requires_action":
-            return redirect(url_for("confirm", session_id=session_id, number=card.number), code=303)
+            return redirect(url_for("confirm", session_id=session_id), code=303)
         if "_refusal" in outcome:
-            return _show(session, outcome["_refusal"]), 402
+            return _checkout(store, session, outcome["_refusal"]), 402
         return redirect(_success_url(outcome), code=303)
 
     @pages.get("/pay/<session_id>/confirm")
-    def confirm(session_id: str) -> str | AnyResponse:
+    def confirm(session_id: str) -> Page:
         session = _open_session(store, session_id)
-        _let_form_lead_to(session)
-        return render_template("confirm.html", session=session, number=request.args.get("number", ""))
+        intent = _waiting_intent(store, session)
+        if intent is None:
+            return redirect(url_for("pay", session_id=session_id), code=303)
+        _let_form_lead_to(session["success_url"])
+        return render_template("confirm.html", intent=intent, token=session["_token"])
 
     @pages.post("/pay/<session_id>/confirm")
-    def confirmed(session_id: str) -> str | AnyResponse | tuple[str, int]:
+    def confirmed(session_id: str) -> Page:
         session = _open_session(store, session_id)
-        _check_token(session)
-        card = card_of(request.form.get("number", ""))
-        if card is None or request.form.get("outcome") != "complete":
-            return _show(session, "You did not confirm the payment. Try again or use another card."), 402
-        outcome = pay_checkout(store, session_id, card.number, authenticated=True)
+        _check_token(session["_token"])
+        intent = _waiting_intent(store, session)
+        if intent is None:
+            return redirect(url_for("pay", session_id=session_id), code=303)
+        if request.form.get("outcome") != "complete":
+            refuse_authentication(store, session_id)
+            return _checkout(store, session, NOT_CONFIRMED), 402
+        number = store.get("payment_method", intent["payment_method"])["_card"]
+        outcome = pay_checkout(store, session_id, number, authenticated=True)
         if "_refusal" in outcome:
-            return _show(session, outcome["_refusal"]), 402
+            return _checkout(store, session, outcome["_refusal"]), 402
         return redirect(_success_url(outcome), code=303)
 
+
+def _add_authentication(pages: Flask, store: Store) -> None:
+    """The page of a payment that a program began and its customer must confirm."""
+
+    @pages.get("/authenticate/<intent_id>")
+    def authenticate(intent_id: str) -> Page:
+        intent = store.get("payment_intent", intent_id)
+        if intent["status"] != "requires_action":
+            return redirect(_return_url(intent), code=303)
+        _let_form_lead_to(_return_url(intent))
+        return render_template("confirm.html", intent=intent, token=intent["_token"])
+
+    @pages.post("/authenticate/<intent_id>")
+    def authenticated(intent_id: str) -> Page:
+        intent = store.get("payment_intent", intent_id)
+        _check_token(intent.get("_token", ""))
+        if intent["status"] == "requires_action":
+            authenticate_intent(store, intent_id, succeeds=request.form.get("outcome") == "complete")
+        return redirect(_return_url(intent), code=303)
+
+
+def _add_documents(pages: Flask, store: Store) -> None:
     @pages.get("/invoices/<invoice_id>")
-    @pages.get("/invoices/<invoice_id>/pdf")
     def invoice(invoice_id: str) -> str:
         return render_template("invoice.html", invoice=store.get("invoice", invoice_id))
 
-    pages.register_error_handler(StripeProblem, _problem)
-    pages.after_request(_secured)
-    return pages
+    @pages.get("/invoices/<invoice_id>/pdf")
+    def pdf(invoice_id: str) -> Response:
+        found = store.get("invoice", invoice_id)
+        name = f"Invoice-{found['number']}.pdf"
+        return Response(invoice_pdf(found), mimetype="application/pdf",
+                        headers={"Content-Disposition": f'inline; filename="{name}"'})  # fmt: skip
+
+    @pages.get("/receipts/<charge_id>")
+    def receipt(charge_id: str) -> str:
+        charge = store.get("charge", charge_id)
+        if charge["status"] == "failed":
+            raise StripeProblem(404, "invalid_request_error", "This payment has no receipt: it was declined.")
+        return render_template("receipt.html", charge=charge)
 
 
 def _open_session(store: Store, session_id: str) -> Object:
@@ -84,44 +145,68 @@ def _open_session(store: Store, session_id: str) -> Object:
     return session
 
 
-def _check_token(session: Object) -> None:
-    if request.form.get("token") != session["_token"]:
-        raise StripeProblem(400, "invalid_request_error", "This form is stale. Open the checkout again.")
+def _waiting_intent(store: Store, session: Object) -> Object | None:
+    """The payment of a session that waits for 3-D Secure."""
+    intent = store.find("payment_intent", session["payment_intent"])
+    return intent if intent and intent["status"] == "requires_action" else None
 
 
-def _show(session: Object, refusal: str = "") -> str:
-    _let_form_lead_to(session)
-    return render_template("pay.html", session=session, cards=list(CARDS.values()), refusal=refusal,
-                           number=request.form.get("number", "4242 4242 4242 4242"))  # fmt: skip
+def _check_token(token: str) -> None:
+    """Only the page itself knows the token: another site cannot pay. Raises StripeProblem."""
+    if not token or not hmac.compare_digest(request.form.get("token", "").encode(), token.encode()):
+        raise StripeProblem(400, "invalid_request_error", STALE)
 
 
-def _let_form_lead_to(session: Object) -> None:
+def _checkout(store: Store, session: Object, refusal: str = "") -> str:
+    _let_form_lead_to(session["success_url"])
+    customer = store.find("customer", session["customer"]) or {}
+    number = request.form.get("number") or request.args.get("number") or GOOD_CARD
+    return render_template(
+        "pay.html", session=session, lines=session["_lines"], cards=list(CARDS.values()), refusal=refusal,
+        number=number, chosen=card_of(number), known_email=customer.get("email") or session["customer_email"],
+        email=request.form.get("email", ""),
+    )  # fmt: skip
+
+
+def _let_form_lead_to(address: str) -> None:
     """Browsers hold a form's redirects against the policy: the merchant's origin must be in it."""
-    parts = urlsplit(session["success_url"])
-    g.form_targets = {f"{parts.scheme}://{parts.netloc}"}
+    parts = urlsplit(address)
+    g.form_target = f"{parts.scheme}://{parts.netloc}"
 
 
 def _success_url(session: Object) -> str:
     return session["success_url"].replace("{CHECKOUT_SESSION_ID}", session["id"])
 
 
+def _return_url(intent: Object) -> str:
+    """Where an intent's customer goes back to. Raises StripeProblem where no call named a place."""
+    address = intent.get("_return_url", "")
+    if not address:
+        raise StripeProblem(404, "invalid_request_error", "This payment has no page to confirm it on.")
+    return f"{address}{'&' if '?' in address else '?'}payment_intent={intent['id']}"
+
+
 def _problem(problem: StripeProblem) -> tuple[str, int]:
     return render_template("problem.html", message=str(problem)), problem.status
 
 
-def _money(amount: int, currency: str) -> str:
-    digits = 0 if currency in ZERO_DECIMAL else 2
-    sign = "$" if currency == "usd" else f"{currency.upper()} "
-    whole, part = divmod(amount, 10**digits)
-    return f"{sign}{whole:,}" + (f".{part:0{digits}d}" if digits else "")
+def _http_problem(problem: HTTPException) -> Page:
+    if problem.response is not None:  # a redirect that a helper began
+        return problem.response  # type: ignore[return-value]
+    return render_template("problem.html", message=problem.description), problem.code or 500
+
+
+def _grouped(number: str) -> str:
+    """A card number in groups of four."""
+    return " ".join(number[start : start + 4] for start in range(0, len(number), 4))
 
 
 def _secured(response: Response) -> Response:
     """The same strict policy as the product's own; a form may lead on to the merchant's pages."""
-    targets = {"'self'", *getattr(g, "form_targets", ())}
+    targets = " ".join(filter(None, ("'self'", getattr(g, "form_target", ""))))
     response.headers["Content-Security-Policy"] = (
         "default-src 'none'; style-src 'self'; img-src 'self'; font-src 'self'; frame-ancestors 'none'; "
-        f"base-uri 'none'; form-action {' '.join(sorted(targets))}"
+        f"base-uri 'none'; form-action {targets}"
     )
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers["Referrer-Policy"] = "no-referrer"

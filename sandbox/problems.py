@@ -4,12 +4,12 @@ from typing import Any
 
 
 class StripeProblem(Exception):
-    """An error answer. ``kept``: an idempotency key replays it (execution had begun)."""
+    """An error answer. ``has_effect``: what was written before it stays, as with a declined payment."""
 
-    def __init__(self, status: int, type: str, message: str, *, kept: bool = False, **members: Any):
+    def __init__(self, status: int, type: str, message: str, *, has_effect: bool = False, **members: Any):
         super().__init__(message)
         self.status = status
-        self.kept = kept
+        self.has_effect = has_effect
         self.body = {"error": {"type": type, "message": message, **members}}
 
 

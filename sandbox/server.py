@@ -1,65 +1,75 @@
 """The sandbox as a server in this process: the API and the hosted pages on one loopback port."""
 
-import socket
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from werkzeug.serving import WSGIRequestHandler, make_server
-
-from sandbox.api import Api, ConnectionCut, Environ
+from sandbox.api import Api, Environ
+from sandbox.checkout import expire_due
+from sandbox.faults import Faults
+from sandbox.http import HttpServer
 from sandbox.pages import hosted_pages
 from sandbox.store import Store
 from sandbox.webhooks import Deliverer, DeliveryOptions
 
-
-class _QuietHandler(WSGIRequestHandler):
-    protocol_version = "HTTP/1.1"  # keep-alive: a client's second call costs no handshake
-
-    def log(self, type: str, message: str, *args: Any) -> None:
-        """Say nothing: the caller logs what matters."""
+PAGES = "/sandbox"
 
 
 class SandboxServer:
     """Stripe for the demo and the tests.
 
-    ``webhook_url`` and ``webhook_secret``: where events go, signed. ``public_base_url``: the origin under
-    which browsers see ``/sandbox/``; empty: this server's own.
+    ``webhook_url`` and ``webhook_secret``: where events go, signed (with several secrets as while one is
+    replaced). ``public_base_url``: the origin under which browsers see ``/sandbox/``; empty: this server's
+    own. ``seller``: whose name the pages show. ``tax_percent``: what automatic tax adds.
+    ``refuse_when``: see ``Api``.
     """
 
     def __init__(
         self,
         path: str | Path,
         secret_key: str,
-        *,
         webhook_url: str | None = None,
-        webhook_secret: str = "",
+        webhook_secret: str | Sequence[str] = "",
+        *,
         now: Callable[[], datetime] | None = None,
         public_base_url: str = "",
         port: int = 0,
         delivery: DeliveryOptions | None = None,
+        seller: str = "Sandbox",
+        tax_percent: int = 0,
+        refuse_when: Callable[[Mapping[str, str]], str | None] | None = None,
     ):
+        options = delivery or DeliveryOptions()
         self.store = Store(path, now)
+        self.store.seller, self.store.tax_percent = seller, tax_percent
+        self.store.ids_per_fact = options.ids_per_fact
         self.api = Api(self.store, secret_key)
+        if refuse_when is not None:
+            self.api.refuse_when = refuse_when
         self.pages = hosted_pages(self.store)
-        self._server = make_server("127.0.0.1", port, self, threaded=True, request_handler=_QuietHandler)
-        self.base_url = f"http://127.0.0.1:{self._server.server_port}"
+        self._http = HttpServer(port, self)
+        self._port: int = self._http.server_address[1]
+        self.base_url = f"http://127.0.0.1:{self._port}"
         self.store.public_base_url = public_base_url or self.base_url
-        self.deliverer = Deliverer(self.store, webhook_url, webhook_secret, delivery) if webhook_url else None
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, args=(0.05,), name="sandbox", daemon=True
-        )
+        self.deliverer: Any = None
+        if webhook_url:
+            self.deliverer = Deliverer(
+                self.store, webhook_url, webhook_secret, options, partial(expire_due, self.store)
+            )
+        self._thread: threading.Thread | None = None
 
     @property
-    def faults(self) -> Any:
+    def faults(self) -> Faults:
         """Planned trouble; see ``sandbox.faults``."""
         return self.api.faults
 
     def start(self) -> "SandboxServer":
         """Serve and deliver in threads of this process."""
-        self._thread.start()
+        self._serve()
         if self.deliverer:
             self.deliverer.start()
         return self
@@ -68,27 +78,37 @@ class SandboxServer:
         """Stop serving and let go of the file."""
         if self.deliverer:
             self.deliverer.stop()
-        self._server.shutdown()
-        self._thread.join(timeout=5)
-        self._server.server_close()
+        self._unserve()
         self.store.close()
+
+    @contextmanager
+    def refusing_connections(self) -> Iterator[None]:
+        """Inside, nothing listens on the port; afterwards the sandbox is back."""
+        self._unserve()
+        try:
+            yield
+        finally:
+            self._http = HttpServer(self._port, self)
+            self._serve()
+
+    def _serve(self) -> None:
+        self._thread = threading.Thread(
+            target=self._http.serve_forever, args=(0.05,), name="sandbox", daemon=True
+        )
+        self._thread.start()
+
+    def _unserve(self) -> None:
+        if self._thread is None:
+            self._http.server_close()
+            return
+        self._http.close()
+        self._thread.join(timeout=5)
+        self._thread = None
 
     def __call__(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
         """WSGI: pages under /sandbox/, the API elsewhere."""
-        if environ["PATH_INFO"].startswith("/sandbox/"):
-            mounted = environ | {
-                "SCRIPT_NAME": "/sandbox", "PATH_INFO": environ["PATH_INFO"].removeprefix("/sandbox"),
-            }  # fmt: skip
-            return self.pages(mounted, start_response)
-        try:
+        path = environ["PATH_INFO"]
+        if not path.startswith(f"{PAGES}/"):
             return self.api(environ, start_response)
-        except ConnectionCut as cut:
-            _cut(environ["werkzeug.socket"], cut.half)
-            raise ConnectionResetError("cut on purpose") from None
-
-
-def _cut(connection: socket.socket, half: bytes) -> None:
-    if half:
-        head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(half) * 2}\r\n\r\n"
-        connection.sendall(head.encode() + half)
-    connection.shutdown(socket.SHUT_RDWR)
+        mounted = {"SCRIPT_NAME": environ.get("SCRIPT_NAME", "") + PAGES, "PATH_INFO": path[len(PAGES) :]}
+        return self.pages(environ | mounted, start_response)

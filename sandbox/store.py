@@ -3,13 +3,16 @@
 import json
 import secrets
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sandbox.problems import missing
+from sandbox.problems import StripeProblem, missing
+from sandbox.rendering import public
 from sqlite_library import sqlite
 
 API_VERSION = "2026-10-28.endive"
@@ -18,11 +21,16 @@ SCHEMA = """
 CREATE TABLE IF NOT EXISTS objects (
   number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, kind TEXT NOT NULL, body TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS objects_kind ON objects (kind, number);
+CREATE INDEX IF NOT EXISTS objects_customer ON objects (kind, json_extract(body, '$.customer'));
+CREATE INDEX IF NOT EXISTS objects_intent ON objects (kind, json_extract(body, '$.payment_intent'));
+CREATE INDEX IF NOT EXISTS objects_open ON objects (json_extract(body, '$.expires_at'))
+  WHERE kind = 'checkout.session' AND json_extract(body, '$.status') = 'open';
 CREATE TABLE IF NOT EXISTS replies (
   key TEXT PRIMARY KEY, fingerprint TEXT NOT NULL, status INTEGER NOT NULL, body TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS deliveries (
   number INTEGER PRIMARY KEY, event_id TEXT NOT NULL, attempts INTEGER NOT NULL DEFAULT 0,
   next_at REAL NOT NULL DEFAULT 0, state TEXT NOT NULL DEFAULT 'pending');
+CREATE INDEX IF NOT EXISTS deliveries_pending ON deliveries (number) WHERE state = 'pending';
 """
 
 
@@ -31,8 +39,40 @@ def random_id(prefix: str) -> str:
     return f"{prefix}_{secrets.token_hex(12)}"
 
 
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What a list is narrowed to."""
+
+    conditions: tuple[str, ...] = ()
+    values: tuple[Any, ...] = ()
+
+    def where(self, path: str, value: Any) -> "Query":
+        """Only objects whose field at a JSON path has a value."""
+        value = int(value) if isinstance(value, bool) else value
+        return self.also(f"json_extract(body, '{path}') = ?", value)
+
+    def any_of(self, path: str, values: list[Any]) -> "Query":
+        """Only objects whose field at a JSON path has one of some values."""
+        marks = ", ".join("?" * len(values))
+        return self.also(f"json_extract(body, '{path}') IN ({marks})", *values)
+
+    def created(self, bounds: dict[str, int]) -> "Query":
+        """Only objects created within bounds named gt, gte, lt, lte."""
+        query, signs = self, {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
+        for name, bound in bounds.items():
+            query = query.also(f"json_extract(body, '$.created') {signs[name]} ?", bound)
+        return query
+
+    def also(self, condition: str, *values: Any) -> "Query":
+        """One more condition in SQL."""
+        return replace(self, conditions=(*self.conditions, condition), values=(*self.values, *values))
+
+
 class Store:
-    """Objects, replies to idempotency keys, deliveries. One connection, one writer at a time."""
+    """Objects, replies to idempotency keys, deliveries. One connection, one writer at a time.
+
+    ``ids_per_fact``: under how many event ids each fact is told (Stripe may use two for one).
+    """
 
     def __init__(self, path: str | Path, now: Callable[[], datetime] | None = None):
         self._lock = threading.RLock()
@@ -42,9 +82,14 @@ class Store:
         self._connection.execute("PRAGMA busy_timeout = 10000")
         self._connection.executescript(SCHEMA)
         self._depth = 0
+        self._told = False
+        self._origin: dict[str, str | None] = {"id": None, "idempotency_key": None}
         self._now = now or (lambda: datetime.now(UTC))
         self.on_event: Callable[[], None] = lambda: None
+        self.ids_per_fact = 1
         self.public_base_url = ""
+        self.seller = "Sandbox"
+        self.tax_percent = 0
 
     def now(self) -> int:
         """The sandbox's time in seconds; it moves with the product's clock."""
@@ -56,14 +101,15 @@ class Store:
             self._connection.close()
 
     @contextmanager
-    def change(self) -> Iterator[None]:
+    def change(self, request_id: str | None = None, key: str | None = None) -> Iterator[None]:
         """One transaction; a change and its events are written together or not at all."""
         with self._lock:
             if self._depth:
                 yield
                 return
             self._connection.execute("BEGIN IMMEDIATE")
-            self._depth += 1
+            self._depth, self._told = 1, False
+            self._origin = {"id": request_id, "idempotency_key": key}
             try:
                 yield
             except BaseException:
@@ -72,8 +118,24 @@ class Store:
             else:
                 self._connection.execute("COMMIT")
             finally:
-                self._depth -= 1
-        self.on_event()
+                self._depth = 0
+            told = self._told
+        if told:
+            self.on_event()
+
+    @contextmanager
+    def attempt(self) -> Iterator[None]:
+        """A part of a change that is undone where it fails, except for refusals that have an effect."""
+        self.query("SAVEPOINT attempt")
+        try:
+            yield
+        except BaseException as error:
+            if not (isinstance(error, StripeProblem) and error.has_effect):
+                self.query("ROLLBACK TO attempt")
+            self.query("RELEASE attempt")
+            raise
+        else:
+            self.query("RELEASE attempt")
 
     def query(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
         """Rows of a statement."""
@@ -89,22 +151,45 @@ class Store:
         )  # fmt: skip
         return item
 
+    def remove(self, object_id: str) -> None:
+        """Forget an object."""
+        self.query("DELETE FROM objects WHERE id = ?", object_id)
+
     def get(self, kind: str, object_id: str, param: str = "id") -> Object:
         """One object. Raises StripeProblem where there is none of that kind."""
-        rows = self.query("SELECT body FROM objects WHERE id = ? AND kind = ?", object_id, kind)
-        if not rows:
+        found = self.find(kind, object_id)
+        if found is None:
             raise missing(kind.replace(".", " ").replace("_", " "), object_id, param)
-        return json.loads(rows[0][0])
+        return found
 
     def find(self, kind: str, object_id: str | None) -> Object | None:
         """One object, or None."""
         rows = self.query("SELECT body FROM objects WHERE id = ? AND kind = ?", object_id, kind)
         return json.loads(rows[0][0]) if rows else None
 
+    def number_of(self, kind: str, object_id: str) -> int | None:
+        """Where an object stands in the order of creation; None where there is none."""
+        rows = self.query("SELECT number FROM objects WHERE id = ? AND kind = ?", object_id, kind)
+        return rows[0][0] if rows else None
+
     def all(self, kind: str) -> Iterator[Object]:
         """Every object of a kind, newest first."""
-        for (body,) in self.query("SELECT body FROM objects WHERE kind = ? ORDER BY number DESC", kind):
-            yield json.loads(body)
+        return iter(self.select(kind))
+
+    def select(
+        self, kind: str, query: Query | None = None, *, limit: int = -1, beyond: int | None = None,
+        backwards: bool = False,
+    ) -> list[Object]:  # fmt: skip
+        """Objects of a kind, newest first, after number ``beyond``; ``backwards``: from there to the newest."""
+        query = (query or Query()).also("kind = ?", kind)
+        if beyond is not None:
+            query = query.also("number > ?" if backwards else "number < ?", beyond)
+        rows = self.query(
+            f"SELECT body FROM objects WHERE {' AND '.join(query.conditions)} "
+            f"ORDER BY number {'' if backwards else 'DESC'} LIMIT ?",
+            *query.values, limit,
+        )  # fmt: skip
+        return [json.loads(body) for (body,) in rows]
 
     def new(self, kind: str, prefix: str, **fields: Any) -> Object:
         """A new object with what every one has."""
@@ -116,12 +201,19 @@ class Store:
             **fields,
         }
 
-    def tell(self, event_type: str, item: Object, *, copies: int = 1) -> None:
-        """Record an event about an object; ``copies`` tell one fact under several ids."""
-        for _ in range(copies):
+    def tell(
+        self, event_type: str, item: Object, *, copies: int = 1, before: dict[str, Any] | None = None
+    ) -> None:
+        """Record an event about an object. ``copies`` tell one fact under several ids.
+
+        ``before``: what an update changed, with the old values.
+        """
+        data = {"object": public(item)} | ({"previous_attributes": public(before)} if before else {})
+        for _ in range(copies * self.ids_per_fact):
             event = self.new(
-                "event", "evt", api_version=API_VERSION, type=event_type, pending_webhooks=1,
-                data={"object": item}, request={"id": random_id("req"), "idempotency_key": None},
+                "event", "evt", api_version=API_VERSION, type=event_type, pending_webhooks=1, data=data,
+                request=self._origin,
             )  # fmt: skip
             self.put(event)
-            self.query("INSERT INTO deliveries (event_id) VALUES (?)", event["id"])
+            self.query("INSERT INTO deliveries (event_id, next_at) VALUES (?, ?)", event["id"], time.time())
+        self._told = True

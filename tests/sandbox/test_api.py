@@ -13,7 +13,7 @@ import stripe
 from sandbox import SandboxServer
 from sandbox.checkout import pay_checkout, settle_debit
 from sandbox.faults import Fault
-from sandbox.payments import fail_refund
+from sandbox.refunds import fail_refund
 from sandbox.webhooks import DeliveryOptions
 from tests.sandbox.conftest import KEY, checkout_parameters, client_of
 
