@@ -134,7 +134,7 @@ class Api:
         with self.replies.claim(key):
             kept = self.replies.find(key, mark)
             if kept:
-                return *kept, [("Idempotent-Replayed", "true")]
+                return *kept, [("Idempotent-Replayed", "true"), *_advice(kept[0])]
             given = found.shape(raw)
             self.calls.append((method, path, raw))
             if fault and fault.kind == "busy":
@@ -148,7 +148,7 @@ class Api:
                 if hidden and fault and fault.kept:
                     status, body, hidden = 500, hidden, None
                 self.replies.keep(key, mark, status, body)
-        return (500, hidden, []) if hidden else (status, body, [])
+        return (500, hidden, []) if hidden else (status, body, _advice(status))
 
     def _execute(self, handle: Any, call: Call) -> tuple[int, Object]:
         """Run a handler: its effect stays where it succeeds, and where a payment is declined."""
@@ -157,6 +157,11 @@ class Api:
                 return 200, rendered(self.store, handle(call), call.given.get("expand", []))
         except StripeProblem as problem:
             return problem.status, _public(problem.body)
+
+
+def _advice(status: int) -> Headers:
+    """A kept error of Stripe's own is given again under its key: to repeat the call is of no use."""
+    return [("Stripe-Should-Retry", "false")] if status == 500 else []
 
 
 def _key_of(authorization: str) -> str:

@@ -26,10 +26,13 @@ from sandbox.routing import Call, route
 from sandbox.shapes import TAX_BEHAVIOR
 from sandbox.store import Object, Query, Store
 
+INTERVAL = one_of("day", "week", "month", "year")
 RECURRING = Shape(
-    ("interval",), interval=one_of("day", "week", "month", "year"), interval_count=positive,
+    ("interval",), interval=INTERVAL, interval_count=positive,
     trial_period_days=positive, usage_type=one_of("licensed", "metered"),
 )  # fmt: skip
+# Of prices that come with something else.
+INLINE_RECURRING = Shape(("interval",), interval=INTERVAL, interval_count=positive)
 _PRODUCT = {
     "active": boolean, "description": string, "expand": EXPAND, "images": list_of(string),
     "marketing_features": list_of(Shape(("name",), name=string)), "metadata": metadata, "name": identifier,
@@ -45,8 +48,8 @@ _PRICE_PRODUCT_DATA = Shape(
     statement_descriptor=string, tax_code=string, unit_label=string,
 )  # fmt: skip
 _DEFAULT_PRICE_DATA = Shape(
-    ("currency",), currency=currency, metadata=metadata, recurring=RECURRING, tax_behavior=TAX_BEHAVIOR,
-    unit_amount=not_negative, unit_amount_decimal=decimal,
+    ("currency",), currency=currency, metadata=metadata, recurring=INLINE_RECURRING,
+    tax_behavior=TAX_BEHAVIOR, unit_amount=not_negative, unit_amount_decimal=decimal,
 )  # fmt: skip
 
 

@@ -3,7 +3,7 @@
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
-from sandbox.catalog import PRODUCT_DATA, RECURRING, amount_of, new_price, new_product, require_amount
+from sandbox.catalog import INLINE_RECURRING, PRODUCT_DATA, amount_of, new_price, new_product, require_amount
 from sandbox.parameters import (
     Shape,
     boolean,
@@ -21,7 +21,7 @@ from sandbox.store import Object, random_id
 
 _PRICE_DATA = Shape(
     ("currency",), currency=currency, product=identifier, product_data=PRODUCT_DATA,
-    unit_amount=not_negative, unit_amount_decimal=decimal, tax_behavior=TAX_BEHAVIOR, recurring=RECURRING,
+    unit_amount=not_negative, unit_amount_decimal=decimal, tax_behavior=TAX_BEHAVIOR, recurring=INLINE_RECURRING,
 )  # fmt: skip
 LINE_ITEM = Shape(
     price=identifier, price_data=_PRICE_DATA, quantity=positive, metadata=metadata,
@@ -40,8 +40,7 @@ def new_line(call: Call, item: dict[str, Any], index: int, *, is_taxed: bool) ->
     if "price" in item:
         price = call.store.get("price", item["price"], f"{name}[price]")
         if not price["active"]:
-            raise invalid(f"The price specified is inactive: {price['id']}.", f"{name}[price]",
-                          "price_inactive")  # fmt: skip
+            raise invalid(f"The price specified is inactive: {price['id']}.", f"{name}[price]")
     else:
         price = _price_of(call, item["price_data"], f"{name}[price_data]")
     if price["type"] != "one_time":

@@ -8,7 +8,12 @@ _ADDRESS = {
 }  # fmt: skip
 ADDRESS = Shape(**_ADDRESS)
 SHIPPING = Shape(
-    ("name", "address"), address=ADDRESS, name=string, phone=string, carrier=string, tracking_number=string
+    ("name", "address"),
+    address=Shape(("line1",), **_ADDRESS),
+    name=string,
+    phone=string,
+    carrier=string,
+    tracking_number=string,
 )
 CUSTOMER_SHIPPING = Shape(("name", "address"), address=ADDRESS, name=string, phone=string)
 CUSTOM_FIELDS = list_of(Shape(("name", "value"), name=string, value=string))
