@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
+from limits import parse_many
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
@@ -88,6 +89,17 @@ class Settings(BaseSettings):
         if value and urlsplit(value).scheme not in ("http", "https"):
             raise ValueError("must begin with http:// or https://")
         return value.rstrip("/")
+
+    @field_validator("api_rate_limit")
+    @classmethod
+    def check_rate_limit(cls, value: str) -> str:
+        """One or more limits such as 600/minute."""
+        if value:
+            try:
+                parse_many(value)
+            except ValueError:
+                raise ValueError("must be such as 600/minute") from None
+        return value
 
     @field_validator("database_url")
     @classmethod

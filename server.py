@@ -18,6 +18,7 @@ from granian.server.mt import MTServer
 
 import sqlite_library
 from app import create_app
+from blueprints.auth.links import first_operator_link
 from config import Settings, SettingsError, load_settings
 from errors import CofferError
 from extensions import db
@@ -32,6 +33,7 @@ BACKLOG = 1024
 # Requests taken in while all threads are busy; those beyond wait in the backlog.
 BACKPRESSURE = 256
 LOG_LEVELS_OF_LIBRARIES = {
+    "stripe": logging.WARNING,
     "apscheduler": logging.WARNING,
     "_granian": logging.WARNING,
     "alembic": logging.WARNING,
@@ -102,6 +104,9 @@ def _run(app: Flask, settings: Settings) -> None:
             if stop is not None:
                 cleanup.callback(stop)
         greeting = _load_demo(app, settings) if is_empty else []
+        with app.app_context():
+            first_operator_link(settings.base_url)
+            db.session.remove()
         if settings.scheduler == "on":
             runner = Runner(app)
             runner.start()

@@ -2,7 +2,7 @@
 
 from flask import Flask
 
-from commands import accounts, backup, catalog, jobs, keys, ledger, stripe, users, webhooks
+from commands import accounts, backup, catalog, demo, jobs, keys, ledger, stripe, users, webhooks
 
 
 def register(app: Flask) -> None:
@@ -16,4 +16,6 @@ def register(app: Flask) -> None:
     app.cli.add_command(backup.restore)
     app.cli.add_command(catalog.group)
     app.cli.add_command(stripe.group)
+    app.cli.add_command(demo.group)
     app.cli.add_command(webhooks.group)
+    app.extensions["coffer.load_demo"] = demo.loaded
