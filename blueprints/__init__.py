@@ -11,6 +11,7 @@ from blueprints import (
     browser_session,
     error_pages,
     filters,
+    health,
     mail,
     members,
     overview,
@@ -41,5 +42,6 @@ def register(app: Flask) -> None:
     app.register_blueprint(billing.blueprint)
     app.register_blueprint(pricing.blueprint)
     app.register_blueprint(webhooks.webhooks)
+    app.register_blueprint(health.blueprint)
     # Further blueprints stand above this line: a route that does not say who may use it stops the start.
     access.require_declarations(app)

@@ -138,7 +138,7 @@ def run_and_record(app: Flask, job: Job, due_at: datetime, *, by_hand: bool = Fa
 def lease_held(app: Flask, job: Job, holder: str) -> Iterator[bool]:
     """Hold a job's lease, renewing it in the background; yields whether it was free."""
     name = f"job:{job.name}"
-    if not take_lease(name, holder):
+    if not take_lease(name, holder, LEASE_SECONDS):
         yield False
         return
     done = threading.Event()
@@ -147,7 +147,7 @@ def lease_held(app: Flask, job: Job, holder: str) -> Iterator[bool]:
         while not done.wait(RENEW_SECONDS):
             try:
                 with app.app_context():
-                    take_lease(name, holder)
+                    take_lease(name, holder, LEASE_SECONDS)
             except Exception:
                 logger.exception("The lease of job %s could not be renewed", job.name)
 

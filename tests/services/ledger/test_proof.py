@@ -218,7 +218,8 @@ class TestTampering:
             f"DELETE FROM allocations WHERE transaction_id = {spent}",
             f"DELETE FROM transactions WHERE id = {spent}",
             f"UPDATE balances SET balance = balance + 3, used = used - 3, usage_lines = usage_lines - 1, "
-            f"last_sequence = last_sequence - 1, subscription = subscription + 3 WHERE account_id = {busy.account_id}",
+            "last_sequence = last_sequence - 1, subscription = subscription + 3 "
+            f"WHERE account_id = {busy.account_id}",
             "UPDATE grants SET remaining = remaining + 3 WHERE id = 4",
         )
         assert failed(report) == {"balance row"}
@@ -253,12 +254,8 @@ class TestTampering:
         desk.grant(10)
         write_heads(heads_path)
         disarm()
-        sql(
-            "DELETE FROM allocations",
-            "DELETE FROM transactions",
-            "DELETE FROM balances",
-            "DELETE FROM grants",
-        )
+        for table in ("allocations", "transactions", "balances", "grants"):
+            sql(f"DELETE FROM {table}")
         rearm()
         desk.grant(99)
         assert verify_ledger(None).passed
@@ -287,8 +284,8 @@ class TestTampering:
 
     def test_lot_without_a_line_is_found(self, busy: Desk) -> None:
         sql(
-            "INSERT INTO grants (account_id, credit_type_id, source, is_subscription, amount, remaining, held, "
-            "revoked, unrecovered, priority, created_at) SELECT account_id, credit_type_id, source, "
+            "INSERT INTO grants (account_id, credit_type_id, source, is_subscription, amount, remaining, "
+            "held, revoked, unrecovered, priority, created_at) SELECT account_id, credit_type_id, source, "
             "is_subscription, 500, 500, 0, 0, 0, priority, created_at FROM grants WHERE id = 1"
         )
         report = verify_ledger(None)
@@ -392,8 +389,9 @@ class TestTampering:
 class TestOrders:
     def order(self, desk: Desk, status: str = "paid") -> int:
         sql(
-            "INSERT INTO orders (public_id, account_id, kind, credit_type_id, credits, price_cents, currency, "
-            "description, status, request_key, success_url, cancel_url, actor, created_at, expires_at) VALUES "
+            "INSERT INTO orders (public_id, account_id, kind, credit_type_id, credits, price_cents, "
+            "currency, description, status, request_key, success_url, cancel_url, actor, created_at, "
+            "expires_at) VALUES "
             f"('o1', {desk.account_id}, 'package', 1, 500, 500, 'usd', '500', '{status}', 'k', '', '', "
             "'user:1', 0, 1)"
         )
