@@ -45,4 +45,8 @@ class PatientSession(requests.Session):
             raise requests.Timeout("the time for this is over")
         kwargs["timeout"] = (min(CONNECT_SECONDS, left), min(READ_SECONDS, left))
         kwargs["allow_redirects"] = False
-        return super().request(method, url, **kwargs)
+        try:
+            return super().request(method, url, **kwargs)
+        except requests.exceptions.ChunkedEncodingError as error:
+            # Half an answer. Each call carries a key of ours, so the library may ask again.
+            raise requests.ConnectionError(str(error)) from error
