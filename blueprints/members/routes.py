@@ -95,5 +95,6 @@ def _page(account: OpenAccount, form: InviteForm, status: int) -> tuple[str, int
         may_change=account.allows("owner"),
         form=form,
         roles=ROLES,
+        confirming=request.args.get("confirm", ""),
     )
     return page, status
