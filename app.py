@@ -8,9 +8,10 @@ import blueprints
 import commands
 import database
 import models  # noqa: F401  (the tables must be known before the engine is used)
+import payments_wiring
 from blueprints import localization, request_log
 from config import ROOT, Settings, load_settings
-from extensions import babel, csrf, db, limiter, login_manager, migrate
+from extensions import babel, csrf, db, login_manager, migrate
 from services.ledger import chain
 
 
@@ -31,9 +32,9 @@ def create_app(settings: Settings | None = None) -> Flask:
         locale_selector=localization.locale_of_request,
         timezone_selector=localization.time_zone_of_request,
     )
-    limiter.init_app(app)
     with app.app_context():
         database.listen(db.engine)
+    payments_wiring.register(app)
     blueprints.register(app)
     commands.register(app)
     return app

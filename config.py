@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
+from limits import parse_many
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
@@ -88,6 +89,17 @@ class Settings(BaseSettings):
         if value and urlsplit(value).scheme not in ("http", "https"):
             raise ValueError("must begin with http:// or https://")
         return value.rstrip("/")
+
+    @field_validator("api_rate_limit")
+    @classmethod
+    def check_rate_limit(cls, value: str) -> str:
+        """One or more limits such as 600/minute."""
+        if value:
+            try:
+                parse_many(value)
+            except ValueError:
+                raise ValueError("must be such as 600/minute") from None
+        return value
 
     @field_validator("database_url")
     @classmethod
@@ -172,7 +184,7 @@ def load_settings(**overrides: object) -> Settings:
     settings.instance_dir.mkdir(parents=True, exist_ok=True)
     for field in ("secret_key", "ledger_key"):
         if not getattr(settings, field).get_secret_value():
-            setattr(settings, field, SecretStr(_kept_secret(settings.instance_dir / field)))
+            setattr(settings, field, SecretStr(kept_secret(settings.instance_dir / field)))
     return settings
 
 
@@ -180,7 +192,7 @@ def _name(location: tuple[int | str, ...]) -> str:
     return str(location[0]).upper() if location else "settings"
 
 
-def _kept_secret(path: Path) -> str:
+def kept_secret(path: Path) -> str:
     """Read a generated secret, or make it: mode 0600, never overwritten, safe when two processes start."""
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

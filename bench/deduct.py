@@ -37,7 +37,9 @@ def spending_with_key(found: Instance) -> Callable[[], object]:
 
     def run_with_key() -> object:
         key = Key(found.account_id, f"bench-{next(numbers)}", fingerprint)
-        return run_once(key, lambda: (200, json.loads(json.dumps({"id": spend_credits(spend).transaction_id}))))
+        return run_once(
+            key, lambda: (200, json.loads(json.dumps({"id": spend_credits(spend).transaction_id})))
+        )
 
     return run_with_key
 
@@ -112,5 +114,3 @@ def _against(
 
 def _figures(sample: Sample) -> str:
     return f"{sample.per_second:,.0f}/s, p50 {sample.p50_ms:.3f} ms, CPU {sample.cpu_ms:.3f} ms"
-
-

@@ -36,9 +36,7 @@ def add_account(slug: str) -> int:
     """An account, and the credit type where it is missing; returns the account's id."""
     if db.session.query(CreditType.id).filter_by(code="credits").first() is None:
         db.session.add(CreditType(code="credits", name="Credits", created_at=wall_now()))
-    account = Account(
-        public_id=secrets.token_hex(12), slug=slug, name=slug.title(), created_at=wall_now()
-    )
+    account = Account(public_id=secrets.token_hex(12), slug=slug, name=slug.title(), created_at=wall_now())
     db.session.add(account)
     db.session.flush()
     db.session.add(AccountName(name=slug, account_id=account.id, kind="slug"))
@@ -51,7 +49,9 @@ def add_lots(account_id: int, count: int) -> None:
     """So many open lots that no benchmark empties."""
     for _ in range(count):
         grant_credits(
-            Incoming(account_id=account_id, credit_type="credits", amount=RICH, source="bonus", actor="command")
+            Incoming(
+                account_id=account_id, credit_type="credits", amount=RICH, source="bonus", actor="command"
+            )
         )
 
 

@@ -33,7 +33,11 @@ class Instance:
     def environment(self) -> dict[str, str]:
         """The environment in which a server serves this instance."""
         settings: Settings = self.app.extensions["settings"]
-        own = {"INSTANCE_DIR": str(self.folder), "DATABASE_URL": settings.database_url, "COFFER_DEMO": "false"}
+        own = {
+            "INSTANCE_DIR": str(self.folder),
+            "DATABASE_URL": settings.database_url,
+            "COFFER_DEMO": "false",
+        }
         secrets = {name.upper(): value for name, value in SECRETS.items()}
         return os.environ | own | secrets | {"LOG_LEVEL": "WARNING", "SCHEDULER": "off"}
 

@@ -25,7 +25,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from sqlite_library import sqlite
+from sqlite_library import sqlite  # noqa: E402
 
 GRANTED = 1_000_000
 CLIENTS = 4
@@ -158,7 +158,10 @@ def prepare_account(instance: Instance, token: str) -> None:
     authorization = {"Authorization": f"Bearer {token}"}
     for path, body in (
         ("/api/accounts", {"slug": "acme", "name": "Acme"}),
-        ("/api/credits/grant", {"account": "acme", "amount": GRANTED, "source": "bonus", "description": "Load"}),
+        (
+            "/api/credits/grant",
+            {"account": "acme", "amount": GRANTED, "source": "bonus", "description": "Load"},
+        ),
     ):
         status, answer = instance.call("POST", path, body, **authorization)
         if status != 201:
@@ -175,7 +178,10 @@ def keep_spending(instance: Instance, token: str, stop: threading.Event, outcome
             tries += 1
             try:
                 status, answer = instance.call(
-                    "POST", "/api/credits/deduct", {"account": "acme", "amount": 1, "task_id": task}, **headers
+                    "POST",
+                    "/api/credits/deduct",
+                    {"account": "acme", "amount": 1, "task_id": task},
+                    **headers,
                 )
             except (OSError, http.client.HTTPException):
                 if tries > 2_000:
@@ -194,7 +200,9 @@ def keep_spending(instance: Instance, token: str, stop: threading.Event, outcome
 def count(instance: Instance, outcome: Outcome) -> None:
     """What the database holds, read beside Coffer, and what its own proof says."""
     connection = sqlite.connect(instance.folder / "coffer.sqlite")
-    for task, transaction_id in connection.execute("SELECT task_id, id FROM transactions WHERE type = 'usage'"):
+    for task, transaction_id in connection.execute(
+        "SELECT task_id, id FROM transactions WHERE type = 'usage'"
+    ):
         outcome.booked.setdefault(task, []).append(transaction_id)
     outcome.balance = connection.execute("SELECT balance FROM balances").fetchone()[0]
     connection.close()
@@ -210,8 +218,8 @@ def main() -> int:
         outcome = kill_loop(Path(folder), rounds)
     problems = outcome.problems()
     print(
-        f"{outcome.kills} kills, {len(outcome.acknowledged)} spends acknowledged, {outcome.sent_again} of them "
-        f"sent again, ready after at most {max(outcome.seconds_until_ready):.1f} s"
+        f"{outcome.kills} kills, {len(outcome.acknowledged)} spends acknowledged, {outcome.sent_again} of "
+        f"them sent again, ready after at most {max(outcome.seconds_until_ready):.1f} s"
     )
     print("\n".join(problems) or "Every acknowledged spend is booked once.")
     return 1 if problems else 0

@@ -76,7 +76,7 @@ def main() -> None:
     json.dump({"latencies": latencies, "took": took}, sys.stdout)
 
 
-def requests_of(load: Load):  # noqa: ANN201
+def requests_of(load: Load):
     """Requests, each with its own key."""
     before, _, after = load.request.partition("{key}")
     head, tail, run, number = before.encode(), after.encode(), secrets.token_hex(4), 0
@@ -140,7 +140,7 @@ def _watching(connections: list[Connection]) -> selectors.BaseSelector:
     return selector
 
 
-def _ready(selector: selectors.BaseSelector, seconds: float):  # noqa: ANN202
+def _ready(selector: selectors.BaseSelector, seconds: float):
     ready = selector.select(seconds)
     if not ready:
         raise SystemExit(f"no answer in {seconds} s")
@@ -152,7 +152,7 @@ def _check(status: int, load: Load) -> None:
         raise SystemExit(f"answered {status} where {load.status} was expected")
 
 
-def loaded(load: Load):  # noqa: ANN201
+def loaded(load: Load):
     """Make the load in a process of its own; the sample."""
     from bench.timing import sample_of
 

@@ -50,7 +50,7 @@ def main() -> None:
 # The served side
 
 
-def application():  # noqa: ANN201
+def application():
     """Coffer with the two views."""
     from app import create_app
     from services.ledger.debits import Spend, spend_credits
@@ -85,15 +85,17 @@ def prepare() -> None:
         upgrade_schema()
         (account_id,) = make_accounts(1)
         grant_credits(
-            Incoming(account_id=account_id, credit_type="credits", amount=10**9, source="bonus", actor="command")
+            Incoming(
+                account_id=account_id, credit_type="credits", amount=10**9, source="bonus", actor="command"
+            )
         )
 
 
 def serve(server: str, threads: int, port: int) -> None:
     """Become the server."""
     if server == "gunicorn gthread":
-        command = ["gunicorn", "--worker-class=gthread", "--workers=1", f"--threads={threads}",
-                   f"--bind=127.0.0.1:{port}", "--log-level=warning", "bench.servers:application()"]  # fmt: skip
+        options = ["--worker-class=gthread", f"--threads={threads}", f"--bind=127.0.0.1:{port}"]
+        command = ["gunicorn", *options, "--log-level=warning", "bench.servers:application()"]
         os.execv(sys.executable, [sys.executable, "-m", *command])
     from granian.constants import HTTPModes, Interfaces
     from granian.server import Server

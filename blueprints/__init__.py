@@ -7,14 +7,20 @@ from blueprints import (
     api,
     assets,
     auth,
+    billing,
     browser_session,
     error_pages,
     filters,
+    health,
     mail,
     members,
+    overview,
+    pricing,
     request_log,
     security,
     shell,
+    usage,
+    webhooks,
 )
 
 
@@ -31,5 +37,11 @@ def register(app: Flask) -> None:
     api.register(app)
     app.register_blueprint(auth.blueprint)
     app.register_blueprint(members.blueprint)
+    app.register_blueprint(overview.blueprint)
+    app.register_blueprint(usage.blueprint)
+    app.register_blueprint(billing.blueprint)
+    app.register_blueprint(pricing.blueprint)
+    app.register_blueprint(webhooks.webhooks)
+    app.register_blueprint(health.blueprint)
     # Further blueprints stand above this line: a route that does not say who may use it stops the start.
     access.require_declarations(app)

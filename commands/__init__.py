@@ -2,7 +2,7 @@
 
 from flask import Flask
 
-from commands import accounts, backup, jobs, keys, ledger, users
+from commands import accounts, backup, catalog, demo, jobs, keys, ledger, stripe, users, webhooks
 
 
 def register(app: Flask) -> None:
@@ -14,3 +14,8 @@ def register(app: Flask) -> None:
     app.cli.add_command(ledger.group)
     app.cli.add_command(backup.backup)
     app.cli.add_command(backup.restore)
+    app.cli.add_command(catalog.group)
+    app.cli.add_command(stripe.group)
+    app.cli.add_command(demo.group)
+    app.cli.add_command(webhooks.group)
+    app.extensions["coffer.load_demo"] = demo.loaded

@@ -43,7 +43,9 @@ class Runner:
         with self._app.app_context():
             because = self._guard.check_at_start()
         if because:
-            logger.error("Expiry and money jobs are paused: %s Confirm with: flask --app app jobs resume", because)
+            logger.error(
+                "Expiry and money jobs are paused: %s Confirm with: flask --app app jobs resume", because
+            )
         self._scheduler = BackgroundScheduler(timezone="UTC")
         for lane, kind in (("sweeps", Every), ("nightly", Daily)):
             self._scheduler.add_job(
@@ -100,7 +102,7 @@ class Runner:
 
 
 def due_instant(job: Job) -> datetime | None:
-    """The instant a job should run for now: the latest one missed, or one whose run failed and may be retried."""
+    """The instant a job should run for now: the latest one missed, or one whose failed run may be retried."""
     latest = job.when.latest_due(business_now())
     last = job_runs.last_scheduled_run(job.name)
     after = last.due_at if last else job_runs.jobs_since()
@@ -136,7 +138,7 @@ def run_and_record(app: Flask, job: Job, due_at: datetime, *, by_hand: bool = Fa
 def lease_held(app: Flask, job: Job, holder: str) -> Iterator[bool]:
     """Hold a job's lease, renewing it in the background; yields whether it was free."""
     name = f"job:{job.name}"
-    if not take_lease(name, holder):
+    if not take_lease(name, holder, LEASE_SECONDS):
         yield False
         return
     done = threading.Event()
@@ -145,7 +147,7 @@ def lease_held(app: Flask, job: Job, holder: str) -> Iterator[bool]:
         while not done.wait(RENEW_SECONDS):
             try:
                 with app.app_context():
-                    take_lease(name, holder)
+                    take_lease(name, holder, LEASE_SECONDS)
             except Exception:
                 logger.exception("The lease of job %s could not be renewed", job.name)
 

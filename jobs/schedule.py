@@ -6,7 +6,16 @@ from datetime import UTC, datetime, time, timedelta
 
 from flask import Flask
 
-from jobs import backup, expire_grants, prune, release_holds, verify_ledger
+from jobs import (
+    abandon_orders,
+    backup,
+    expire_grants,
+    monthly_grants,
+    process_inbox,
+    prune,
+    release_holds,
+    verify_ledger,
+)
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -75,8 +84,20 @@ JOBS: tuple[Job, ...] = (
         "Gives back what holds reserved whose time is over.", lets_expire=True,
     ),
     Job(
+        "process-inbox", Every(timedelta(minutes=1)), process_inbox.run,
+        "Processes payment events that were not processed when they came, or failed.",
+    ),
+    Job(
+        "abandon-orders", Every(timedelta(minutes=10)), abandon_orders.run,
+        "Closes orders past their time; those that turn out to be paid are fulfilled.",
+    ),
+    Job(
+        "monthly-grants", Every(timedelta(minutes=10)), monthly_grants.run,
+        "Grants each month's credits of plans that were given without Stripe.",
+    ),
+    Job(
         "verify-ledger", Daily(time(3, 10)), verify_ledger.run,
-        "Proves every rule of the ledger over every line, and keeps the journal's heads outside the database.",
+        "Proves every rule of the ledger over every line; notes the journal's heads outside the database.",
     ),
     Job(
         "backup", Daily(time(3, 40)), backup.run,

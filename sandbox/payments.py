@@ -299,6 +299,11 @@ def retrieve_charge(call: Call) -> Object:
     return call.store.get("charge", call.id)
 
 
+@route("GET", "/v1/disputes/ID", Shape(expand=EXPAND))
+def retrieve_dispute(call: Call) -> Object:
+    return call.store.get("dispute", call.id)
+
+
 @route("GET", "/v1/charges", list_shape(customer=string, payment_intent=string))
 def list_charges(call: Call) -> Object:
     return page(call, "charge", lambda item: True, "customer", "payment_intent")

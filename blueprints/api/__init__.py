@@ -3,13 +3,14 @@
 from flask import Flask, Response
 from werkzeug.routing import IntegerConverter
 
-from blueprints.api import accounts, credits, description, history, holds
+from blueprints.api import accounts, credits, description, history, holds, plans, purchases
+from blueprints.api.callers import CallLimiter
 from blueprints.api.calls import api
 from blueprints.api.fields import MAX_ID
 from extensions import csrf
 from services.accounts.api_keys import record_uses
 
-__all__ = ["accounts", "api", "credits", "description", "history", "holds", "register"]
+__all__ = ["accounts", "api", "credits", "description", "history", "holds", "plans", "purchases", "register"]
 
 
 class RowIdConverter(IntegerConverter):
@@ -32,5 +33,6 @@ def finish(response: Response) -> Response:
 def register(app: Flask) -> None:
     """Put the API on the app. CSRF is checked where a browser's session is used, in ``callers``."""
     app.url_map.converters["rowid"] = RowIdConverter
+    app.extensions["api_limiter"] = CallLimiter(app.extensions["settings"].api_rate_limit)
     csrf.exempt(api)
     app.register_blueprint(api)

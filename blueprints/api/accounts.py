@@ -24,7 +24,7 @@ def create_account(asked: Asked) -> Response:
     given = asked.body.model_dump(exclude_none=True)
 
     def operation() -> tuple[int, dict[str, Any]]:
-        account, created = service.create_account(NewAccount(**given))
+        account, created = service.create_account(NewAccount(**given), actor=asked.caller.actor)
         return 201 if created else 200, account_answer(account)
 
     return asked.once(INSTANCE, operation)
@@ -66,7 +66,8 @@ def change_account(asked: Asked, name: str) -> Response:
     changes = asked.body.model_dump(exclude_unset=True)
     if not asked.caller.is_platform and any(field in changes for field in ONLY_PLATFORM):
         raise Forbidden(f"Only a platform key changes {', '.join(ONLY_PLATFORM)}.")
-    return answered(account_answer(service.update_account(account_id, changes)))
+    changed = service.update_account(account_id, changes, actor=asked.caller.actor)
+    return answered(account_answer(changed))
 
 
 def account_answer(account: AccountView) -> dict[str, Any]:

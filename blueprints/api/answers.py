@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from models.accounts import ACCOUNT_KINDS, ACCOUNT_STATUSES
+from models.billing import PAYMENT_STATUSES
 from models.ledger import GRANT_SOURCES, TRANSACTION_TYPES
 
 Number = Annotated[float, WithJsonSchema({"type": "number"})]
@@ -168,3 +169,84 @@ class Pages(Answer):
 class History(Answer):
     transactions: list[Transaction]
     pagination: Pages
+
+
+class Package(Answer):
+    code: str
+    name: str
+    credits: Number
+    credit_type: str
+    price_cents: int
+    currency: str
+    price_id: str
+    popular: bool
+    locked: bool
+    locked_reason: str | None
+
+
+class Packages(Answer):
+    packages: list[Package]
+
+
+class Plan(Answer):
+    code: str
+    name: str
+    description: str
+    monthly_price_cents: int | None = Field(description="null: by contact.")
+    annual_price_cents: int | None
+    currency: str
+    credits: Number = Field(description="Each month.")
+    credit_type: str
+    features: list[str]
+    is_default: bool
+    is_current: bool
+
+
+class Plans(Answer):
+    plans: list[Plan]
+
+
+class Subscription(Answer):
+    has_active_subscription: bool
+    plan: str | None
+    plan_name: str | None
+    features: list[str]
+    status: str | None
+    interval: Literal["month", "year"] | None
+    price: Number | None = Field(description="An interval, in the currency's main unit.")
+    price_cents: int | None
+    currency: str | None
+    current_period_end: Time | None
+    cancel_at_period_end: bool
+    pending_plan: str | None
+
+
+class Payment(Answer):
+    id: str
+    description: str
+    plan: str | None
+    amount: Number = Field(description="In the currency's main unit, tax included.")
+    amount_cents: int
+    refunded_cents: int
+    currency: str
+    status: Literal[PAYMENT_STATUSES]
+    invoice_url: str | None
+    created_at: Time
+
+
+class OffsetPages(Answer):
+    total: int
+    limit: int
+    offset: int
+    has_more: bool
+
+
+class Payments(Answer):
+    payments: list[Payment]
+    pagination: OffsetPages
+
+
+class PurchaseStarted(Answer):
+    session_id: str
+    url: str = Field(description="Send the customer's browser there.")
+    credits: Number

@@ -1,16 +1,16 @@
 """Who is calling: an API key in the Authorization header, or a person's browser session."""
 
-import functools
 import math
 
 from flask import current_app, request
 from flask_login import current_user
 from flask_wtf.csrf import validate_csrf
-from limits import RateLimitItem, parse_many
+from limits import parse_many
+from limits.storage import MemoryStorage
+from limits.strategies import MovingWindowRateLimiter
 from wtforms.validators import ValidationError
 
 from errors import RateLimited, Unauthorized
-from extensions import limiter
 from services.accounts.api_keys import caller_of
 from services.accounts.callers import Caller, person_calling
 from services.clock import wall_now
@@ -43,18 +43,23 @@ def _person() -> Caller:
     return person_calling(current_user.user_id, is_operator=current_user.is_operator)
 
 
+class CallLimiter:
+    """Counts each key's calls against API_RATE_LIMIT, in this process's memory."""
+
+    def __init__(self, allowed: str):
+        self._limits = parse_many(allowed) if allowed else []
+        self._counter = MovingWindowRateLimiter(MemoryStorage()) if allowed else None
+
+    def count(self, actor: str) -> None:
+        """Count one call. Raises RateLimited."""
+        for limit in self._limits:
+            assert self._counter is not None
+            if not self._counter.hit(limit, actor):
+                frees_at = self._counter.get_window_stats(limit, actor).reset_time
+                seconds = math.ceil(frees_at - wall_now().timestamp())
+                raise RateLimited(f"At most {limit} for each key.", retry_after_seconds=max(1, seconds))
+
+
 def limit_rate(caller: Caller) -> None:
-    """Count the call against API_RATE_LIMIT. Raises RateLimited."""
-    allowed = current_app.extensions["settings"].api_rate_limit
-    if not allowed:
-        return
-    for limit in _limits(allowed):
-        if not limiter.limiter.hit(limit, "api", caller.actor):
-            frees_at = limiter.limiter.get_window_stats(limit, "api", caller.actor).reset_time
-            seconds = math.ceil(frees_at - wall_now().timestamp())
-            raise RateLimited(f"At most {limit} for each key.", retry_after_seconds=max(1, seconds))
-
-
-@functools.cache
-def _limits(allowed: str) -> tuple[RateLimitItem, ...]:
-    return tuple(parse_many(allowed))
+    """Count the call. Raises RateLimited."""
+    current_app.extensions["api_limiter"].count(caller.actor)

@@ -18,7 +18,14 @@ from blueprints.api.strict_json import parse_object, text_problem
 from errors import CofferError, FieldError, Forbidden, InvalidRequest, MalformedJson, UnsupportedMediaType
 from services import idempotency
 from services.accounts.callers import Caller, account_for
-from services.idempotency import Answer, fingerprint_of, run_once
+from services.idempotency import (
+    Answer,
+    find_answer,
+    fingerprint_of,
+    is_kept,
+    keep_answer,
+    run_once,
+)
 
 api = Blueprint("api", __name__)
 JSON = "application/json"
@@ -88,6 +95,27 @@ class Asked:
             return answered(value, status)
         return kept_answer(run_once(key, operation))
 
+    def once_with_calls_outside(
+        self, key: idempotency.Key | None, operation: Callable[[], tuple[int, Any]]
+    ) -> Response:
+        """Run an operation that calls the payment provider, which no unit of work may hold open.
+
+        The operation itself is one for one key; here its answer is kept, and given again.
+        """
+        if key is None:
+            status, value = operation()
+            return answered(value, status)
+        known = find_answer(key)
+        if known is not None:
+            return kept_answer(known)
+        try:
+            status, value = operation()
+        except CofferError as refusal:
+            if not is_kept(refusal):
+                raise
+            return kept_answer(keep_answer(key, refusal.status, refusal.problem()))
+        return kept_answer(keep_answer(key, status, value))
+
     def key(self, scope: int) -> idempotency.Key | None:
         """The caller's idempotency key, if any. Raises InvalidRequest."""
         header = request.headers.get("Idempotency-Key")
@@ -127,9 +155,7 @@ def answered(value: Any, status: int = 200) -> Response:
 
 def kept_answer(answer: Answer) -> Response:
     """The answer of an operation that ran under a key; refusals are kept too."""
-    response = Response(
-        answer.body, answer.status, content_type=JSON if answer.status < 400 else PROBLEM
-    )
+    response = Response(answer.body, answer.status, content_type=JSON if answer.status < 400 else PROBLEM)
     if answer.replayed:
         response.headers["Idempotent-Replayed"] = "true"
     return response

@@ -1,1 +1,5 @@
-"""The billing page."""
+"""Payments and credits to buy."""
+
+from blueprints.billing.routes import blueprint
+
+__all__ = ["blueprint"]

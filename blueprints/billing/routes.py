@@ -1,57 +1,59 @@
 """Payments made, credits to buy, and the way to Checkout and back."""
 
-from flask import Blueprint, current_app, flash, g, redirect, render_template, request, url_for
+from flask import Blueprint, current_app, flash, redirect, render_template, request, url_for
 from flask_babel import gettext as _
 from flask_login import current_user
 from werkzeug.wrappers import Response
 
 from blueprints.access import account_member
+from blueprints.form_tokens import new_form_token
 from errors import CofferError, InvalidRequest, PaymentProviderUnavailable
+from services.accounts.access import OpenAccount
+from services.billing.fulfilment import fulfil_checkout
 from services.billing.payments import payments_of
-from services.billing.purchases import fulfil_checkout, order_of_session, start_purchase
+from services.billing.purchases import order_of_session, start_purchase
 from services.billing.subscriptions import subscription_of
 from services.catalog.packages import packages_for
 from services.ledger.balances import positions
-from blueprints.form_tokens import new_form_token
 
-billing = Blueprint("billing", __name__)
+blueprint = Blueprint("billing", __name__)
 PAYMENTS_A_PAGE = 50
 
 
-@billing.get("/home/<account>/billing")
+@blueprint.get("/home/<account>/billing")
 @account_member("viewer")
-def show(account: str) -> str:
+def show(account: OpenAccount) -> str:
     """The payments and the packages."""
     page_number = max(request.args.get("page", 1, type=int) or 1, 1)
     offset = min((page_number - 1) * PAYMENTS_A_PAGE, 2**31)
-    payments = payments_of(g.account.id, limit=PAYMENTS_A_PAGE, offset=offset)
+    payments = payments_of(account.id, limit=PAYMENTS_A_PAGE, offset=offset)
     return render_template(
         "billing/show.html",
-        account=g.account,
+        account=account,
         payments=payments.payments,
         total=payments.total,
         page_number=page_number,
         per_page=PAYMENTS_A_PAGE,
-        packages=packages_for(g.account.id),
-        subscription=subscription_of(g.account.id),
-        types={position.credit_type: position for position in positions(g.account.id)},
+        packages=packages_for(account.id),
+        subscription=subscription_of(account.id),
+        types={position.credit_type: position for position in positions(account.id)},
         form_token=new_form_token(),
-        may_buy=g.role != "viewer",
+        may_buy=account.allows("member"),
         buying="buy-credits" in request.args,
         canceled="canceled" in request.args,
     )
 
 
-@billing.post("/home/<account>/billing/buy")
+@blueprint.post("/home/<account>/billing/buy")
 @account_member("member")
-def buy(account: str) -> Response:
+def buy(account: OpenAccount) -> Response:
     """Begin a purchase and send the browser to Checkout. One form makes one order."""
     token, package = request.form.get("form_token", ""), request.form.get("package", "")
     if not 16 <= len(token) <= 64:
         raise InvalidRequest.of("form_token", "is missing; open the page again")
     try:
         started = start_purchase(
-            g.account.id,
+            account.id,
             package,
             request_key=f"form:{token}:{package}"[:255],
             actor=f"user:{current_user.id}",
@@ -60,32 +62,32 @@ def buy(account: str) -> Response:
         )
     except PaymentProviderUnavailable:
         flash(_("The payment provider does not answer. Nothing was bought; please try again."), "danger")
-        return redirect(url_for("billing.show", account=account))
+        return redirect(url_for("billing.show", account=account.slug))
     except CofferError as refusal:
         if refusal.status not in (402, 403, 409):
             raise
         flash(refusal.detail, "danger")
-        return redirect(url_for("billing.show", account=account))
+        return redirect(url_for("billing.show", account=account.slug))
     return redirect(started.url, code=303)
 
 
-@billing.get("/home/<account>/billing/success")
+@blueprint.get("/home/<account>/billing/success")
 @account_member("viewer")
-def success(account: str) -> str:
+def success(account: OpenAccount) -> str:
     """Back from Checkout: fulfil the order if the webhook has not yet, and say what came of it."""
     session_id = request.args.get("session_id", "")
-    order = order_of_session(g.account.id, session_id)
+    order = order_of_session(account.id, session_id)
     is_late = False
     if order.status not in ("paid", "flagged"):
         try:
             fulfil_checkout(session_id, "checkout", current_app.extensions["payments"])
         except PaymentProviderUnavailable:
             is_late = True  # the webhook, or the job, will bring it
-        order = order_of_session(g.account.id, session_id)
-    types = {position.credit_type_id: position for position in positions(g.account.id)}
+        order = order_of_session(account.id, session_id)
+    types = {position.credit_type_id: position for position in positions(account.id)}
     return render_template(
         "billing/success.html",
-        account=g.account,
+        account=account,
         order=order,
         type=types[order.credit_type_id],
         is_late=is_late,

@@ -1,1 +1,5 @@
-"""The overview page."""
+"""The page a customer comes home to."""
+
+from blueprints.overview.routes import blueprint
+
+__all__ = ["blueprint"]

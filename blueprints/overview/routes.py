@@ -1,37 +1,38 @@
 """The page a customer comes home to: what there is, what goes next, what to buy."""
 
-from flask import Blueprint, g, render_template
+from flask import Blueprint, render_template
 
 from blueprints.access import account_member
+from blueprints.form_tokens import new_form_token
+from services.accounts.access import OpenAccount
 from services.billing.subscriptions import subscription_of
 from services.catalog.packages import packages_for
 from services.ledger.balances import expiring_within, lots_of, positions, subscription_expires_at
-from blueprints.form_tokens import new_form_token
 
-overview = Blueprint("overview", __name__)
+blueprint = Blueprint("overview", __name__)
 WARNING_DAYS = 7
 LOTS_SHOWN = 12
 
 
-@overview.get("/home/<account>/overview")
+@blueprint.get("/home/<account>/overview")
 @account_member("viewer")
-def show(account: str) -> str:
+def show(account: OpenAccount) -> str:
     """Balances, lots in burn order, the plan, packages."""
-    all_positions = positions(g.account.id)
+    all_positions = positions(account.id)
     main = all_positions[0]
-    lots = lots_of(g.account.id, main.credit_type, most=LOTS_SHOWN + 1)
+    lots = lots_of(account.id, main.credit_type, most=LOTS_SHOWN + 1)
     return render_template(
         "overview/show.html",
-        account=g.account,
+        account=account,
         main=main,
         others=[position for position in all_positions[1:] if position.balance],
-        subscription_expires_at=subscription_expires_at(g.account.id, main),
-        expiring={item.credit_type_id: item for item in expiring_within(g.account.id, WARNING_DAYS)},
+        subscription_expires_at=subscription_expires_at(account.id, main),
+        expiring={item.credit_type_id: item for item in expiring_within(account.id, WARNING_DAYS)},
         types={position.credit_type_id: position for position in all_positions},
         lots=lots[:LOTS_SHOWN],
         more_lots=len(lots) > LOTS_SHOWN,
-        packages=packages_for(g.account.id),
-        subscription=subscription_of(g.account.id),
+        packages=packages_for(account.id),
+        subscription=subscription_of(account.id),
         form_token=new_form_token(),
-        may_buy=g.role != "viewer",
+        may_buy=account.allows("member"),
     )

@@ -1,1 +1,5 @@
-"""The pricing page."""
+"""Plans on offer, for whoever comes."""
+
+from blueprints.pricing.routes import blueprint
+
+__all__ = ["blueprint"]

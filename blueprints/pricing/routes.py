@@ -5,11 +5,11 @@ from flask import Blueprint, current_app, render_template
 from blueprints.access import public
 from services.catalog.plans import plans_on_offer
 
-pricing = Blueprint("pricing", __name__)
+blueprint = Blueprint("pricing", __name__)
 
 
-@pricing.get("/pricing")
-@pricing.get("/pricing/<catalog>")
+@blueprint.get("/pricing")
+@blueprint.get("/pricing/<catalog>")
 @public
 def show(catalog: str | None = None) -> str:
     """The plans of a catalogue, the default one's where none is named. Raises NotFound."""

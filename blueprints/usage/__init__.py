@@ -1,1 +1,5 @@
-"""The usage page."""
+"""The history of credits."""
+
+from blueprints.usage.routes import blueprint
+
+__all__ = ["blueprint"]

@@ -36,7 +36,9 @@ class HistoryFilters(FlaskForm):
         if self.since.data and field.data and field.data < self.since.data:
             field.errors = [*field.errors, _("is before From")]
 
-    def query(self, account_id: int, time_zone: str, cursor: int | None, newer_than: int | None) -> HistoryQuery:
+    def query(
+        self, account_id: int, time_zone: str, cursor: int | None, newer_than: int | None
+    ) -> HistoryQuery:
         """The query that the valid filters stand for."""
         zone = ZoneInfo(time_zone)
         usable = {field.name: field.data for field in self if not field.errors}

@@ -3,69 +3,70 @@
 from collections.abc import Iterator
 from typing import Any
 
-from flask import Blueprint, Response, g, render_template, request, stream_with_context, url_for
+from flask import Blueprint, Response, render_template, request, stream_with_context, url_for
 
 from blueprints.access import account_member
 from blueprints.usage.forms import HistoryFilters
+from services.accounts.access import OpenAccount
 from services.ledger.balances import positions
 from services.ledger.export import csv_of_history
 from services.ledger.history import HistoryPage, allocations_of, history, line_of
 
-usage = Blueprint("usage", __name__)
+blueprint = Blueprint("usage", __name__)
 
 
-@usage.get("/home/<account>/usage")
+@blueprint.get("/home/<account>/usage")
 @account_member("viewer")
-def show(account: str) -> str:
+def show(account: OpenAccount) -> str:
     """One page of the history."""
-    types = {position.credit_type: position for position in positions(g.account.id)}
+    types = {position.credit_type: position for position in positions(account.id)}
     filters = _filters(list(types.values()))
     page_number = max(request.args.get("page", 1, type=_row_number) or 1, 1)
     query = filters.query(
-        g.account.id,
-        g.account.time_zone,
+        account.id,
+        account.time_zone,
         request.args.get("cursor", type=_row_number),
         request.args.get("newer_than", type=_row_number),
     )
     page = history(query)
     return render_template(
         "usage/show.html",
-        account=g.account,
+        account=account,
         types=types,
         filters=filters,
         page=page,
         first=(page_number - 1) * query.limit + 1,
-        csv_href=url_for("usage.csv", account=g.account.slug, **_chosen()),
+        csv_href=url_for("usage.csv", account=account.slug, **_chosen()),
         is_filtered=bool(_chosen()),
-        **_page_links(page, page_number),
+        **_page_links(account.slug, page, page_number),
     )
 
 
-@usage.get("/home/<account>/usage/<int:transaction_id>")
+@blueprint.get("/home/<account>/usage/<int:transaction_id>")
 @account_member("viewer")
-def line(account: str, transaction_id: int) -> str:
+def line(account: OpenAccount, transaction_id: int) -> str:
     """One line with the lots that it drew on or filled."""
-    found = line_of(g.account.id, transaction_id)
-    types = {position.credit_type: position for position in positions(g.account.id)}
+    found = line_of(account.id, transaction_id)
+    types = {position.credit_type: position for position in positions(account.id)}
     return render_template(
         "usage/line.html",
-        account=g.account,
+        account=account,
         line=found,
         type=types[found.credit_type],
         allocations=allocations_of(found.id),
     )
 
 
-@usage.get("/home/<account>/usage.csv")
+@blueprint.get("/home/<account>/usage.csv")
 @account_member("viewer")
-def csv(account: str) -> Response:
+def csv(account: OpenAccount) -> Response:
     """The filtered history as CSV, streamed."""
-    filters = _filters(positions(g.account.id))
-    chunks: Iterator[str] = csv_of_history(filters.query(g.account.id, g.account.time_zone, None, None))
+    filters = _filters(positions(account.id))
+    chunks: Iterator[str] = csv_of_history(filters.query(account.id, account.time_zone, None, None))
     return Response(
         stream_with_context(chunks),
         mimetype="text/csv",
-        headers={"Content-Disposition": f'attachment; filename="{g.account.slug}-history.csv"'},
+        headers={"Content-Disposition": f'attachment; filename="{account.slug}-history.csv"'},
     )
 
 
@@ -92,9 +93,9 @@ def _chosen() -> dict[str, str]:
     return {name: request.args[name] for name in names if request.args.get(name)}
 
 
-def _page_links(page: HistoryPage, page_number: int) -> dict[str, str | None]:
+def _page_links(slug: str, page: HistoryPage, page_number: int) -> dict[str, str | None]:
     def href(**position: int) -> str:
-        return url_for("usage.show", account=g.account.slug, **_chosen(), **position)
+        return url_for("usage.show", account=slug, **_chosen(), **position)
 
     following = page.next_cursor
     previous = page.previous_cursor if page_number > 1 else None

@@ -17,6 +17,7 @@ from errors import Conflict, FieldError, InvalidRequest, NotFound
 from extensions import db
 from models.accounts import Account, AccountName
 from models.catalog import Catalog
+from services import audit
 from services.accounts.account_fields import CHECKS
 from services.clock import business_now
 from services.statements import Statement
@@ -74,7 +75,7 @@ class AccountPage:
 
 
 @atomic
-def create_account(new: NewAccount) -> tuple[AccountView, bool]:
+def create_account(new: NewAccount, *, actor: str = "command") -> tuple[AccountView, bool]:
     """Make an account, or find the one that has the external id already; the flag says which.
 
     Idempotent by ``external_id``.
@@ -105,11 +106,12 @@ def create_account(new: NewAccount) -> tuple[AccountView, bool]:
     db.session.add(account)
     db.session.flush()
     _write_names(account)
+    audit.record("account.created", actor, account.id, kind=account.kind)
     return account_view(account.id), True
 
 
 @atomic
-def update_account(account_id: int, changes: dict[str, Any]) -> AccountView:
+def update_account(account_id: int, changes: dict[str, Any], *, actor: str = "command") -> AccountView:
     """Change some of ``EDITABLE``; None takes an e-mail address or external id away.
 
     Raises InvalidRequest naming each wrong field, Conflict for a name that is taken, NotFound.
@@ -130,6 +132,8 @@ def update_account(account_id: int, changes: dict[str, Any]) -> AccountView:
         setattr(account, field, value)
     db.session.flush()
     _write_names(account)
+    told = {"status": values["status"]} if "status" in values else {}
+    audit.record("account.changed", actor, account_id, fields=sorted(values), **told)
     return account_view(account_id)
 
 

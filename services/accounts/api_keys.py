@@ -18,6 +18,7 @@ from sqlalchemy.exc import DBAPIError
 from errors import CofferError, InvalidRequest, NotFound, Unauthorized
 from extensions import db
 from models.accounts import SCOPES, Account, ApiKey
+from services import audit
 from services.accounts.callers import Caller
 from services.clock import to_microseconds, wall_now
 from services.statements import Statement
@@ -84,16 +85,19 @@ def mint(
     )  # fmt: skip
     db.session.add(key)
     db.session.flush()
+    audit.record("key.minted", actor, account_id, key_id=key.id, scopes=key.scopes)
     return MintedKey(key.id, token)
 
 
 @atomic
-def revoke(key_id: int, account_id: int | None = None) -> None:
+def revoke(key_id: int, account_id: int | None = None, *, actor: str = "command") -> None:
     """End a key for good; again is fine. ``account_id`` limits it to that account's. Raises NotFound."""
     key = db.session.get(ApiKey, key_id)
     if key is None or (account_id is not None and key.account_id != account_id):
         raise NotFound("There is no such key.")
-    key.revoked_at = key.revoked_at or wall_now()
+    if key.revoked_at is None:
+        key.revoked_at = wall_now()
+        audit.record("key.revoked", actor, key.account_id, key_id=key_id)
 
 
 def list_keys(account_id: int | None = None) -> list[KeyView]:

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import bindparam, select
 
-from errors import InvalidRequest, NotFound
+from errors import Forbidden, InvalidRequest, NotFound
 from models.accounts import Account, Membership
+from services.accounts.access import RANKS
 from services.accounts.accounts import account_by_name
 from services.statements import Statement
 
@@ -53,6 +54,14 @@ def account_for(caller: Caller, name: str | None, named_by: str = "account") -> 
     if not (caller.is_platform or account_id == caller.account_id or account_id in caller.roles):
         raise NotFound("There is no such account.")
     return account_id
+
+
+def require_role(caller: Caller, account_id: int, role: str) -> None:
+    """A person needs at least this role in the account; a key's scope has been checked. Raises Forbidden."""
+    if caller.is_person and not caller.is_platform:
+        own = caller.roles.get(account_id)
+        if own is None or RANKS[own] < RANKS[role]:
+            raise Forbidden(f"Only a person who is {role} of this account may do this.")
 
 
 def slug_of(account_id: int) -> str:

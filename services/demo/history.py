@@ -13,15 +13,16 @@ from services.ledger.holds import HoldRequest, capture_hold, create_hold
 from services.ledger.reversals import refund_spend
 
 DAYS = 27
+PLAN_DAY = 3
 ACTOR = "key:demo"
 STUDIO_TASKS = (
-    ("Poster, four variants", 12, 40),
+    ("Poster, four variants", 12, 28),
     ("Product photo, background removed", 4, 12),
-    ("Storyboard, eight frames", 30, 80),
-    ("Voice-over, 60 seconds", 15, 35),
-    ("Logo sketches", 10, 25),
+    ("Storyboard, eight frames", 24, 48),
+    ("Voice-over, 60 seconds", 12, 24),
+    ("Logo sketches", 10, 20),
     ("Upscale to 4K", 3, 9),
-    ("Banner set for the spring sale", 20, 60),
+    ("Banner set for the spring sale", 16, 36),
 )
 TOOLS_TASKS = (
     ("Code review of a pull request", 2, 9),
@@ -39,12 +40,17 @@ def at_day(present: timedelta, day: int, hour: int, minute: int) -> Iterator[Non
     yield
 
 
-def play_studio(account_id: int, present: timedelta, buy: Callable[[str], None]) -> None:
-    """A studio on the Professional plan: daily tasks, two top-ups, a gift that is about to expire."""
+def play_studio(
+    account_id: int, present: timedelta, subscribe: Callable[[], object], buy: Callable[[str], None]
+) -> None:
+    """A studio that tries, takes a plan, tops up twice and has credits about to expire."""
     dice = random.Random(20)
-    purchases = {6: "credits-1000", 19: "credits-500"}
+    purchases = {9: "credits-1000", 19: "credits-500"}
     for day in range(1, DAYS + 1):
-        minutes = sorted(dice.randint(8 * 60, 23 * 60) for _ in range(dice.choice((2, 3, 3, 4, 5))))
+        if day == PLAN_DAY:
+            with at_day(present, day, 7, 30):
+                subscribe()
+        minutes = sorted(dice.randint(8 * 60, 23 * 60) for _ in range(dice.choice((1, 1, 2, 2, 3))))
         for number, minute in enumerate(minutes):
             with at_day(present, day, 0, minute):
                 _work(account_id, dice, STUDIO_TASKS, f"task-{day:02d}{number:02d}")

@@ -20,8 +20,10 @@ from services import clock
 from services.accounts.accounts import NewAccount, create_account
 from services.accounts.api_keys import mint
 from services.accounts.memberships import add_member
-from services.accounts.users import create_user
-from services.billing.purchases import fulfil_checkout, start_purchase
+from services.accounts.passwords import hash_password
+from services.accounts.users import insert_user
+from services.billing.fulfilment import fulfil_checkout
+from services.billing.purchases import start_purchase
 from services.billing.subscriptions import set_plan
 from services.catalog.presets import load_preset
 from services.demo.history import DAYS, play_studio, play_tools
@@ -61,7 +63,7 @@ def load_demo(payments: Payments, pay: Callable[[str], object]) -> Demo:
     if not is_new():
         raise Conflict("The demo is loaded into a new database only; this one has accounts.")
     for name in ("studio", "devtools"):
-        load_preset(CATALOGS / f"{name}.toml", actor=ACTOR)
+        load_preset(CATALOGS / f"{name}.toml", ACTOR)
     offset_before = clock.business_now() - clock.wall_now()
     try:
         clock.set_business_offset(offset_before - timedelta(days=DAYS))
@@ -74,11 +76,11 @@ def _load(payments: Payments, pay: Callable[[str], object], present: timedelta) 
     studio = _account("northwind", "Northwind Studio", "studio", "America/New_York")
     newcomer = _account("juniper", "Juniper & Co", "studio", "Europe/Berlin")
     tools = _account("byteworks", "Byteworks", "devtools", "America/Los_Angeles")
-    set_plan(studio, "professional", "month", ACTOR)
-    grant_credits(
-        Incoming(account_id=newcomer, credit_type="credits", amount=100, source="bonus", actor=ACTOR,
-                 description="Welcome credits")
-    )  # fmt: skip
+    for account_id in (studio, newcomer):
+        grant_credits(
+            Incoming(account_id=account_id, credit_type="credits", amount=200, source="bonus", actor=ACTOR,
+                     description="Welcome credits")
+        )  # fmt: skip
 
     def buy(account_id: int, package: str) -> None:
         started = start_purchase(
@@ -87,7 +89,12 @@ def _load(payments: Payments, pay: Callable[[str], object], present: timedelta) 
         pay(started.session_id)
         fulfil_checkout(started.session_id, "checkout", payments)
 
-    play_studio(studio, present, lambda package: buy(studio, package))
+    play_studio(
+        studio,
+        present,
+        lambda: set_plan(studio, "professional", "month", ACTOR),
+        lambda package: buy(studio, package),
+    )
     play_tools(tools, present, lambda package: buy(tools, package))
     logins = [
         _person("maria@northwind.example", "Maria Okafor", "owner of Northwind Studio and Byteworks",
@@ -112,7 +119,7 @@ def _person(
     email: str, name: str, about: str, memberships: list[tuple[int, str]], *, is_operator: bool = False
 ) -> DemoLogin:
     password = "-".join(secrets.token_hex(2) for _ in range(4))
-    user_id = create_user(email, password, name=name, is_operator=is_operator, actor=ACTOR)
+    user_id = insert_user(email, hash_password(password), name=name, is_operator=is_operator, actor=ACTOR)
     for account_id, role in memberships:
         add_member(user_id, account_id, role, actor=ACTOR)
     return DemoLogin(email, password, about)

@@ -25,10 +25,14 @@ def forbid(layer: str, *modules: str) -> str:
 
 class TestLayers:
     def test_models_know_only_tables(self):
-        assert not forbid("models", "services", "flask", "blueprints", "gateways", "jobs", "commands", "stripe")
+        assert not forbid(
+            "models", "services", "flask", "blueprints", "gateways", "jobs", "commands", "stripe"
+        )
 
     def test_services_know_neither_http_nor_stripe(self):
-        assert not forbid("services", "flask", "flask_login", "stripe", "blueprints", "commands", "jobs", "app")
+        assert not forbid(
+            "services", "flask", "flask_login", "stripe", "blueprints", "commands", "jobs", "app"
+        )
 
     def test_services_know_gateways_by_their_protocol_only(self):
         found = {
@@ -39,7 +43,9 @@ class TestLayers:
         assert not broken(found)
 
     def test_gateways_know_neither_rows_nor_services(self):
-        assert not forbid("gateways", "models", "services", "flask", "blueprints", "jobs", "commands", "extensions")
+        assert not forbid(
+            "gateways", "models", "services", "flask", "blueprints", "jobs", "commands", "extensions"
+        )
 
     def test_blueprints_leave_stripe_and_the_session_alone(self):
         assert not forbid("blueprints", "stripe")

@@ -102,7 +102,9 @@ def test_templates_hold_to_the_content_security_policy():
         if not name_of(path).startswith(("templates/", "sandbox/")) or "/emails/" in name_of(path):
             continue
         text = re.sub(r"{#.*?#}", "", path.read_text(), flags=re.DOTALL)
-        found += [f"{name_of(path)}: {what}" for what, rule in UNSAFE_IN_TEMPLATES.items() if rule.search(text)]
+        found += [
+            f"{name_of(path)}: {what}" for what, rule in UNSAFE_IN_TEMPLATES.items() if rule.search(text)
+        ]
     assert not found, "\n".join(found)
 
 

@@ -104,7 +104,7 @@ class TestBalance:
         page = open_page("/samples/overview")
         assert page.locator(".balance-chip strong").inner_text() == "6,340"
         page.evaluate("document.body.dispatchEvent(new CustomEvent('htmx:afterRequest', {bubbles: true}))")
-        page.wait_for_function("document.querySelector('.balance-chip strong').textContent === '6,180'")
+        page.locator(".balance-chip strong", has_text="6,180").wait_for()
         assert page.locator(".figure[data-balance]").inner_text() == "6,180"
 
     def test_the_second_question_carries_the_tag_and_is_answered_304(self, open_page: OpenPage) -> None:
@@ -113,7 +113,7 @@ class TestBalance:
         with page.expect_response("**/api/credits/balance*") as first:
             page.evaluate(ask)
         first.value.finished()
-        page.wait_for_function("document.querySelector('.balance-chip strong').textContent === '6,180'")
+        page.locator(".balance-chip strong", has_text="6,180").wait_for()
         with page.expect_response("**/api/credits/balance*") as second:
             page.evaluate(ask)
         assert (first.value.status, second.value.status) == (200, 304)
@@ -150,7 +150,7 @@ class TestSubmitOnce:
         page.on("request", lambda one: one.method == "POST" and sent.append(one.post_data))
         button = page.locator("button[value=p1000]")
         button.click()
-        page.wait_for_function("document.querySelector('button[value=p1000]').disabled")
+        page.locator("button[value=p1000][disabled]").wait_for()
         button.dispatch_event("click")
         assert button.get_attribute("aria-busy") == "true"
         assert len(sent) == 1 and "package=p1000" in sent[0]

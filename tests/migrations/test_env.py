@@ -12,7 +12,7 @@ from extensions import db
 from services.operations import schema
 from tests.conftest import settings_for
 
-REBUILD = '''
+REBUILD = """
 import sqlalchemy as sa
 from alembic import op
 
@@ -23,7 +23,7 @@ def upgrade():
     with op.batch_alter_table("audit_events", recreate="always") as batch:
         batch.add_column(sa.Column("note", sa.Text(), nullable=True))
     {further}
-'''
+"""
 
 
 @pytest.fixture

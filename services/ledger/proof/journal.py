@@ -207,9 +207,7 @@ class JournalCheck:
                 f"has a part of transaction {transaction_id}, which does not exist",
             )  # fmt: skip
 
-    def _fail(
-        self, tally: Tally, account_id: int, credit_type_id: int, subject: str, message: str
-    ) -> None:
+    def _fail(self, tally: Tally, account_id: int, credit_type_id: int, subject: str, message: str) -> None:
         tally.fail(message, account_id, self._snapshot.credit_types.get(credit_type_id), subject)
 
 

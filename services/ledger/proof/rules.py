@@ -156,9 +156,7 @@ PAYMENTS = Rule(
 )  # fmt: skip
 RULES = (LOTS, REVOCATIONS, HOLDS, REFUNDS, TRANSFERS, DUE, PAYMENTS)
 _STATEMENTS = {
-    sql: Statement(text(sql.replace(":", "\\:")))
-    for rule in RULES
-    for sql in (rule.counted, *rule.broken)
+    sql: Statement(text(sql.replace(":", "\\:"))) for rule in RULES for sql in (rule.counted, *rule.broken)
 }
 
 

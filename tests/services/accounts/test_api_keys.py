@@ -4,10 +4,12 @@ import logging
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import select
 
 from errors import InvalidRequest, NotFound, StorageUnavailable, Unauthorized
 from extensions import db
 from models.accounts import ApiKey
+from models.audit import AuditEvent
 from services.accounts import api_keys
 from services.accounts.api_keys import caller_of, list_keys, mint, record_uses, revoke
 from services.clock import wall_now
@@ -91,3 +93,13 @@ class TestLastUse:
         with caplog.at_level(logging.WARNING):
             record_uses()
         assert "not recorded" in caplog.text and row_of(minted).last_used_at is None
+
+
+class TestAudit:
+    def test_minting_and_revoking_are_written_down_without_the_key(self, app):
+        minted = mint(None, "user:1")
+        revoke(minted.key_id, actor="user:2")
+        revoke(minted.key_id, actor="user:3")
+        events = db.session.scalars(select(AuditEvent).order_by(AuditEvent.id)).all()
+        assert [(e.action, e.actor) for e in events] == [("key.minted", "user:1"), ("key.revoked", "user:2")]
+        assert not any(minted.token in e.details for e in events)

@@ -90,9 +90,7 @@ class Desk:
         )
 
     def transfer(self, other: "Desk", amount: int) -> transfers.TransferReceipt:
-        return transfers.transfer_credits(
-            self.account_id, other.account_id, self.credit_type, amount, ACTOR
-        )
+        return transfers.transfer_credits(self.account_id, other.account_id, self.credit_type, amount, ACTOR)
 
     def position(self) -> balances.Position:
         return balances.balance_of(self.account_id, self.credit_type)

@@ -53,9 +53,7 @@ class ModelAccount:
     spends: list[ModelSpend] = field(default_factory=list)
 
     def held_of(self, lot: ModelLot) -> int:
-        return sum(
-            units for hold in self.holds if hold.is_open for part, units in hold.parts if part is lot
-        )
+        return sum(units for hold in self.holds if hold.is_open for part, units in hold.parts if part is lot)
 
     @property
     def held(self) -> int:

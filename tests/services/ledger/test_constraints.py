@@ -72,7 +72,8 @@ def insert_line(desk: Desk, sequence: int, line_type: str, amount: int, before: 
     return (
         "INSERT INTO transactions (account_id, credit_type_id, sequence, type, amount, balance_before, "
         "balance_after, description, actor, created_at, mac_version, mac_key_id, mac) VALUES "
-        f"({desk.account_id}, 1, {sequence}, '{line_type}', {amount}, {before}, {after}, '', 'x', 0, 1, 'x', 'x')"
+        f"({desk.account_id}, 1, {sequence}, '{line_type}', {amount}, {before}, {after}, "
+        "'', 'x', 0, 1, 'x', 'x')"
     )
 
 

@@ -67,8 +67,13 @@ class LedgerAgainstModel(RuleBasedStateMachine):
         assert expected is None, f"the ledger did not refuse: {expected}"
         return done
 
-    @rule(n=who, amount=amounts, source=st.sampled_from(["bonus", "subscription", "purchase"]),
-          lasts=st.one_of(st.none(), spans), priority=st.sampled_from([None, None, 0, 100, 1000]))  # fmt: skip
+    @rule(
+        n=who,
+        amount=amounts,
+        source=st.sampled_from(["bonus", "subscription", "purchase"]),
+        lasts=st.one_of(st.none(), spans),
+        priority=st.sampled_from([None, None, 0, 100, 1000]),
+    )
     def grant(self, n: int, amount: int, source: str, lasts: int | None, priority: int | None) -> None:
         expires_at = None if lasts is None else self.model.now + lasts
         given: dict[str, Any] = {"expires_at": expires_at}
@@ -207,7 +212,7 @@ class TestRandomOperations:
                 stateful_step_count=STEPS_OF_A_RUN,
                 deadline=None,
                 print_blob=True,
-                phases=(Phase.generate,),
+                phases=(Phase.generate,),  # forty steps can be read as they are; shrinking takes minutes
                 suppress_health_check=list(HealthCheck),
             ),
         )

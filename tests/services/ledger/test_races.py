@@ -10,6 +10,7 @@ from flask import Flask
 from errors import InsufficientCredits
 from extensions import db
 from models.audit import AuditEvent
+from services import unit_of_work
 from services.clock import wall_now
 from services.idempotency import Answer, Key, run_once
 from services.ledger.opening import lock_accounts
@@ -77,6 +78,27 @@ class TestSpendsAtOnce:
         assert desk.balance == 6
 
 
+class TestOtherProcesses:
+    def test_spends_of_several_processes_fit_exactly(
+        self, app: Flask, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Another process does not share the lock of this one; only SQLite's own stands between them."""
+
+        class NoLock:
+            def acquire(self, _timeout_seconds: float) -> bool:
+                return True
+
+            def release(self) -> None:
+                pass
+
+        monkeypatch.setattr(unit_of_work, "_sqlite_writers", NoLock())
+        desk = Desk.open()
+        desk.grant(100)
+        results = at_once(app, [partial(desk.spend, 7)] * 24)
+        assert kinds(results) == {"SpendReceipt": 14, "InsufficientCredits": 10}
+        assert desk.balance == 2
+
+
 class TestTransfersAtOnce:
     def test_transfers_both_ways_never_stop_each_other(self, either_app: Flask) -> None:
         one, two = Desk.open(), Desk.open()
@@ -114,8 +136,9 @@ class TestDeadlock:
         @atomic
         def fulfil(number: int) -> str:
             runs.append(number)
-            db.session.add(AuditEvent(actor="x", action="order.paid", account_id=desk.account_id, details="{}",
-                                      created_at=wall_now()))  # fmt: skip
+            event = AuditEvent(actor="x", action="order.paid", account_id=desk.account_id, details="{}")
+            event.created_at = wall_now()
+            db.session.add(event)
             db.session.flush()
             sleep(0.1)
             desk.grant(5)

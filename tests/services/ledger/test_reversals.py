@@ -92,7 +92,10 @@ class TestRefundSpend:
         ends_at = clock.now + timedelta(days=1)
         desk.grant(10, expires_at=ends_at)
         spent = desk.spend(10).transaction_id
+        desk.grant(1, expires_at=clock.now + timedelta(hours=1))
         clock.advance(hours=1)
+        assert desk.balance == 0  # booking that expiry found nothing else to wait for
+        assert desk.kept().next_expiry_at is None
         desk.refund(spent)
         assert desk.kept().next_expiry_at == ends_at
 

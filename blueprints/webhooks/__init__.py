@@ -1,0 +1,5 @@
+"""Where Stripe tells what happened."""
+
+from blueprints.webhooks.routes import webhooks
+
+__all__ = ["webhooks"]

@@ -1,0 +1,172 @@
+"""What Coffer asks of a payment provider, in our own words. ``stripe_gateway.py`` answers it.
+
+Every call may raise PaymentProviderUnavailable; none may be made while a unit of work is open.
+"""
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from errors import PaymentDeclined, PaymentProviderUnavailable
+
+__all__ = [
+    "ChargeFacts",
+    "CheckoutRequest",
+    "CheckoutSession",
+    "CustomerRequest",
+    "DisputeFacts",
+    "IntentFacts",
+    "PaymentDeclined",
+    "PaymentProviderUnavailable",
+    "Payments",
+    "Terms",
+    "UnknownToProvider",
+]
+
+
+class UnknownToProvider(Exception):
+    """The provider has no object of this id. ``field`` is the parameter that named it, where it says so."""
+
+    def __init__(self, message: str, field: str = ""):
+        super().__init__(message)
+        self.field = field
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """Under what terms this instance takes payments."""
+
+    base_url: str
+    return_origins: tuple[str, ...] = ()
+    automatic_tax: bool = False
+    environment: str = "sandbox"
+
+    @property
+    def is_live(self) -> bool:
+        """Whether real money moves."""
+        return self.environment == "live"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CustomerRequest:
+    """A customer to make. ``key`` is random and stored, so that a repeated call makes no second one."""
+
+    key: str
+    instance: str
+    account_id: str
+    name: str
+    email: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckoutRequest:
+    """A Checkout Session to make for an order. Units: ``price_cents`` in minor units, before tax."""
+
+    order_id: str
+    instance: str
+    account_id: str
+    customer_id: str
+    description: str
+    price_cents: int
+    currency: str
+    success_url: str
+    cancel_url: str
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckoutSession:
+    """A Checkout Session as the provider tells it now. Units: cents are minor units.
+
+    ``status``: open, complete or expired. ``total_cents`` includes tax; subtotal and discount do not.
+    """
+
+    id: str
+    url: str | None
+    mode: str
+    status: str
+    is_paid: bool
+    is_live: bool
+    order_id: str | None
+    instance: str | None
+    account_id: str | None
+    subtotal_cents: int
+    discount_cents: int
+    total_cents: int
+    currency: str
+    payment_intent_id: str | None
+    invoice_url: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IntentFacts:
+    """A payment intent. ``failure`` is in words for the customer."""
+
+    id: str
+    status: str
+    instance: str | None
+    order_id: str | None
+    failure: str | None
+    charge_id: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChargeFacts:
+    """A charge. Units: cents are minor units; ``refunded_cents`` is cumulative."""
+
+    id: str
+    payment_intent_id: str | None
+    is_paid: bool
+    amount_cents: int
+    refunded_cents: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DisputeFacts:
+    """A dispute. ``is_won``: the money came back, or was never taken."""
+
+    id: str
+    charge_id: str | None
+    is_won: bool
+
+
+class Payments(Protocol):
+    """A payment provider."""
+
+    @property
+    def terms(self) -> Terms:
+        """Under what terms this instance takes payments."""
+
+    def patience(self) -> AbstractContextManager[None]:
+        """All calls inside share the time that one caller may be kept waiting."""
+
+    def create_customer(self, request: CustomerRequest) -> str:
+        """Make a customer and return its id. Raises InvalidRequest for an e-mail the provider refuses."""
+
+    def create_checkout(self, request: CheckoutRequest) -> CheckoutSession:
+        """Make the session of an order, or find the one an earlier call made.
+
+        Raises UnknownToProvider where the customer is gone.
+        """
+
+    def checkout_session(self, session_id: str) -> CheckoutSession:
+        """The session as it is now. Raises UnknownToProvider."""
+
+    def session_of_order(self, order_id: str, customer_id: str) -> CheckoutSession | None:
+        """The session that was made for an order, looked up among its customer's."""
+
+    def session_of_intent(self, intent_id: str) -> CheckoutSession | None:
+        """The session that a payment intent belongs to."""
+
+    def expire_checkout(self, session_id: str) -> CheckoutSession:
+        """End an open session, so that it can no longer be paid; the session as it is then."""
+
+    def payment_intent(self, intent_id: str) -> IntentFacts:
+        """The payment intent as it is now. Raises UnknownToProvider."""
+
+    def charge(self, charge_id: str) -> ChargeFacts:
+        """The charge as it is now. Raises UnknownToProvider."""
+
+    def dispute(self, dispute_id: str) -> DisputeFacts:
+        """The dispute as it is now. Raises UnknownToProvider."""

@@ -1,0 +1,225 @@
+"""The payment provider: Stripe, through its own library.
+
+Every call that makes something carries an idempotency key of ours, derived from a random id that is stored
+before the call: after a crash the same call is made again, not a second thing.
+"""
+
+import hashlib
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import stripe
+
+from errors import InvalidRequest, PaymentDeclined, PaymentProviderUnavailable
+from gateways.payments import (
+    ChargeFacts,
+    CheckoutRequest,
+    CheckoutSession,
+    CustomerRequest,
+    DisputeFacts,
+    IntentFacts,
+    Terms,
+    UnknownToProvider,
+)
+from gateways.stripe_facts import charge_facts, dispute_facts, intent_facts, plain, session_facts
+from gateways.stripe_transport import PatientSession
+
+logger = logging.getLogger("coffer.stripe")
+T = TypeVar("T")
+RETRIES = 2
+RETRY_AFTER_SECONDS = 5
+# A key under which Stripe keeps an error of its own is of no more use; so many are tried.
+MOST_KEYS = 3
+SESSIONS_LOOKED_AT = 100
+
+
+class StripeGateway:
+    """Stripe as ``gateways.payments.Payments``. One for the process; it serves many threads."""
+
+    def __init__(
+        self,
+        key: str,
+        api_base: str,
+        terms: Terms,
+        unit_is_open: Callable[[], bool],
+        retries: int = RETRIES,
+    ):
+        self.terms = terms
+        self._unit_is_open = unit_is_open
+        self._session = PatientSession(api_base)
+        # With a base set, no address of the library's own is left that a call could fall back to.
+        bases = {name: api_base for name in ("api", "connect", "files", "meter_events")} if api_base else {}
+        self._client = stripe.StripeClient(
+            key,
+            base_addresses=bases,  # type: ignore[arg-type]
+            max_network_retries=retries,
+            http_client=stripe.RequestsClient(session=self._session),
+        )
+
+    @contextmanager
+    def patience(self) -> Iterator[None]:
+        """All calls inside share the time that one caller may be kept waiting."""
+        with self._session.budget():
+            yield
+
+    def create_customer(self, request: CustomerRequest) -> str:
+        """Make a customer and return its id. Raises InvalidRequest for an e-mail that Stripe refuses."""
+        params = {
+            "name": request.name,
+            "metadata": {"coffer_instance": request.instance, "account": request.account_id},
+        }
+        if request.email:
+            params["email"] = request.email
+        # The name may change between two attempts; another body under one key would be refused.
+        digest = hashlib.sha256(repr(params).encode()).hexdigest()[:16]
+        options = {"idempotency_key": f"coffer-customer-{request.key}-{digest}"}
+        customer = self._ask(lambda: self._client.v1.customers.create(params, options))  # type: ignore[arg-type]
+        return str(customer.id)
+
+    def create_checkout(self, request: CheckoutRequest) -> CheckoutSession:
+        """Make the session of an order, or find the one an earlier call made.
+
+        Raises UnknownToProvider where the customer is gone.
+        """
+        with self.patience():
+            for number in range(1, MOST_KEYS + 1):
+                try:
+                    return self._create_checkout(request, number)
+                except _ServerTrouble as trouble:
+                    found = self.session_of_order(request.order_id, request.customer_id)
+                    if found is not None and found.status == "open":
+                        return found
+                    if not trouble.is_kept:
+                        break
+        raise PaymentProviderUnavailable(retry_after_seconds=RETRY_AFTER_SECONDS)
+
+    def _create_checkout(self, request: CheckoutRequest, number: int) -> CheckoutSession:
+        key = f"coffer-checkout-{request.order_id}-{request.customer_id}-{number}"
+        params = checkout_parameters(request, self.terms)
+        return session_facts(
+            self._ask(
+                lambda: self._client.v1.checkout.sessions.create(params, {"idempotency_key": key}),  # type: ignore[arg-type]
+                tell_trouble=True,
+            )
+        )
+
+    def checkout_session(self, session_id: str) -> CheckoutSession:
+        """The session as it is now. Raises UnknownToProvider."""
+        answer = self._ask(
+            lambda: self._client.v1.checkout.sessions.retrieve(session_id, {"expand": ["invoice"]})
+        )
+        return session_facts(answer)
+
+    def session_of_order(self, order_id: str, customer_id: str) -> CheckoutSession | None:
+        """The session that was made for an order, looked up among its customer's."""
+        params = {"customer": customer_id, "limit": SESSIONS_LOOKED_AT}
+        answer = plain(self._ask(lambda: self._client.v1.checkout.sessions.list(params)))  # type: ignore[arg-type]
+        found = [session_facts(item) for item in answer.get("data", [])]
+        return next((session for session in found if session.order_id == order_id), None)
+
+    def session_of_intent(self, intent_id: str) -> CheckoutSession | None:
+        """The session that a payment intent belongs to."""
+        params = {"payment_intent": intent_id, "limit": 1}
+        answer = plain(self._ask(lambda: self._client.v1.checkout.sessions.list(params)))  # type: ignore[arg-type]
+        found = [session_facts(item) for item in answer.get("data", [])]
+        return found[0] if found else None
+
+    def expire_checkout(self, session_id: str) -> CheckoutSession:
+        """End an open session, so that it can no longer be paid; the session as it is then."""
+        options = {"idempotency_key": f"coffer-expire-{session_id}"}
+        return session_facts(
+            self._ask(lambda: self._client.v1.checkout.sessions.expire(session_id, {}, options))  # type: ignore[arg-type]
+        )
+
+    def payment_intent(self, intent_id: str) -> IntentFacts:
+        """The payment intent as it is now. Raises UnknownToProvider."""
+        return intent_facts(self._ask(lambda: self._client.v1.payment_intents.retrieve(intent_id)))
+
+    def charge(self, charge_id: str) -> ChargeFacts:
+        """The charge as it is now. Raises UnknownToProvider."""
+        return charge_facts(self._ask(lambda: self._client.v1.charges.retrieve(charge_id)))
+
+    def dispute(self, dispute_id: str) -> DisputeFacts:
+        """The dispute as it is now. Raises UnknownToProvider."""
+        return dispute_facts(self._ask(lambda: self._client.v1.disputes.retrieve(dispute_id)))
+
+    def _ask(self, call: Callable[[], T], *, tell_trouble: bool = False) -> T:
+        """Make a call, its errors in our words."""
+        assert not self._unit_is_open(), "a call to the payment provider inside a unit of work"
+        try:
+            with self.patience():
+                return call()
+        except stripe.StripeError as error:
+            trouble = _ServerTrouble.of(error) if tell_trouble else None
+            raise trouble or _translated(error) from error
+
+
+class _ServerTrouble(Exception):
+    """Stripe failed with an error of its own, so the effect is unknown.
+
+    ``is_kept``: the answer is the one kept under the key; asking again gives it again.
+    """
+
+    def __init__(self, is_kept: bool):
+        super().__init__()
+        self.is_kept = is_kept
+
+    @classmethod
+    def of(cls, error: stripe.StripeError) -> "_ServerTrouble | None":
+        if error.http_status is None or error.http_status < 500:
+            return None
+        headers = {name.lower(): value for name, value in dict(error.headers or {}).items()}
+        return cls(str(headers.get("idempotent-replayed", "")).lower() == "true")
+
+
+def checkout_parameters(request: CheckoutRequest, terms: Terms) -> dict[str, Any]:
+    """What is sent to make a session. The same request gives the same parameters, as its key demands."""
+    metadata = {
+        "coffer_instance": request.instance,
+        "order": request.order_id,
+        "account": request.account_id,
+    }
+    price: dict[str, Any] = {
+        "currency": request.currency,
+        "unit_amount": request.price_cents,
+        "product_data": {"name": request.description},
+    }
+    params: dict[str, Any] = {
+        "mode": "payment",
+        "customer": request.customer_id,
+        "client_reference_id": request.order_id,
+        "line_items": [{"price_data": price, "quantity": 1}],
+        "metadata": metadata,
+        # A session's metadata is not copied to its payment intent.
+        "payment_intent_data": {"description": request.description, "metadata": metadata},
+        "invoice_creation": {"enabled": True, "invoice_data": {"metadata": metadata}},
+        "success_url": request.success_url,
+        "cancel_url": request.cancel_url,
+        "expires_at": int(request.expires_at.timestamp()),
+    }
+    if terms.automatic_tax:
+        price["tax_behavior"] = "exclusive"
+        params["automatic_tax"] = {"enabled": True}
+        params["customer_update"] = {"address": "auto", "name": "auto"}
+    return params
+
+
+def _translated(error: stripe.StripeError) -> Exception:
+    """An error of Stripe's library in our words. What Stripe says goes to the log, not to the customer."""
+    field = str(getattr(error, "param", None) or "")
+    if isinstance(error, stripe.CardError):
+        return PaymentDeclined(error.user_message or "")
+    if isinstance(error, stripe.InvalidRequestError):
+        if error.http_status == 404 or error.code == "resource_missing":
+            return UnknownToProvider(str(error.user_message or error), field)
+        if field == "email":
+            return InvalidRequest.of("email", "is refused by the payment provider")
+        logger.error("Stripe refused a request: %s (%s, %s)", error.user_message, error.code, field)
+        return PaymentProviderUnavailable("The payment provider refused the request.")
+    if isinstance(error, stripe.AuthenticationError | stripe.PermissionError):
+        logger.error("Stripe does not accept STRIPE_SECRET_KEY: %s", error.http_status)
+        return PaymentProviderUnavailable("The payment provider does not accept this instance's key.")
+    logger.warning("Stripe does not answer: %s, status %s", type(error).__name__, error.http_status)
+    return PaymentProviderUnavailable(retry_after_seconds=RETRY_AFTER_SECONDS)

@@ -1,0 +1,93 @@
+"""Which instance this is, and in which payment environment its database has lived.
+
+A database that knows customers of one environment must not meet the key of another: their ids mean nothing
+there, or something else. Source: docs/operations.md, going live.
+"""
+
+import secrets
+
+from sqlalchemy import update
+
+from errors import Conflict
+from extensions import db
+from models.accounts import Account
+from models.billing import Order
+from models.catalog import Package
+from models.inbox import InboxEvent
+from services.audit import record
+from services.clock import business_now, wall_now
+from services.operations.facts import drop_fact, fact, set_fact
+from services.unit_of_work import atomic
+
+INSTANCE_ID = "instance_id"
+PAYMENT_ENVIRONMENT = "payment_environment"
+DETACH_COMMAND = "flask --app app stripe detach"
+NAMES = {"sandbox": "the built-in sandbox", "test": "a Stripe test account", "live": "live Stripe"}
+
+
+def instance_id() -> str:
+    """The random id of this instance, which everything sent to the provider carries."""
+    return fact(INSTANCE_ID) or _new_instance_id()
+
+
+@atomic
+def _new_instance_id() -> str:
+    known = fact(INSTANCE_ID)
+    if known is None:
+        known = secrets.token_hex(12)
+        set_fact(INSTANCE_ID, known)
+    return known
+
+
+def check_environment(environment: str) -> None:
+    """Raises Conflict where the database has taken payments in another environment."""
+    known = fact(PAYMENT_ENVIRONMENT)
+    if known is not None and known != environment:
+        raise Conflict(
+            f"This database has taken payments with {NAMES[known]}, but the settings name "
+            f"{NAMES[environment]}. To let go of the old one's customers and open orders: {DETACH_COMMAND}"
+        )
+
+
+@atomic
+def note_environment(environment: str) -> None:
+    """Record the environment with the first payment that is begun. Raises Conflict as above. Idempotent."""
+    check_environment(environment)
+    if fact(PAYMENT_ENVIRONMENT) is None:
+        set_fact(PAYMENT_ENVIRONMENT, environment)
+
+
+@atomic
+def detach(actor: str) -> dict[str, int]:
+    """Forget the payment environment: customers, synced prices, orders under way, events not yet processed.
+
+    Payments and the ledger stay as they are. Idempotent. Returns how many of each were let go.
+    """
+    forgotten = {
+        "customers": _touched(
+            update(Account).where(Account.stripe_customer_id.is_not(None)).values(stripe_customer_id=None)
+        ),
+        "prices": _touched(
+            update(Package).where(Package.stripe_price_id.is_not(None)).values(stripe_price_id=None)
+        ),
+        "orders": _touched(
+            update(Order)
+            .where(Order.status.in_(("pending", "open")))
+            .values(status="expired", closed_at=business_now(), checkout_url=None)
+        ),
+        "events": _touched(
+            update(InboxEvent)
+            .where(InboxEvent.state.in_(("received", "failed")))
+            .values(
+                state="ignored", error="Detached from the payment environment.", next_attempt_at=None,
+                processed_at=wall_now(),
+            )
+        ),
+    }  # fmt: skip
+    drop_fact(PAYMENT_ENVIRONMENT)
+    record("payments.detached", actor, None, **forgotten)
+    return forgotten
+
+
+def _touched(change: object) -> int:
+    return db.session.execute(change).rowcount  # type: ignore[call-overload]

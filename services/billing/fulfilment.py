@@ -1,0 +1,181 @@
+"""The one way in which a paid Checkout becomes credits, whoever notices first that it was paid.
+
+The session is fetched anew and held against the order; payment, lot and journal line are one unit, unique on
+the order, the session and the payment intent. Source: docs/ledger.md, idempotency.
+"""
+
+import logging
+import secrets
+from typing import Literal
+
+from sqlalchemy import select
+
+from errors import BalanceLimit, Conflict, NotFound
+from extensions import db
+from gateways.payments import CheckoutSession, IntentFacts, Payments, UnknownToProvider
+from models.accounts import Account
+from models.billing import Order, Payment
+from services.billing.environment import instance_id
+from services.clock import business_now
+from services.ledger.grants import Incoming, grant_credits
+from services.ledger.opening import lock_accounts
+from services.unit_of_work import atomic
+
+logger = logging.getLogger("coffer.billing")
+# "foreign": a session of another instance, or of no order at all.
+Outcome = Literal["paid", "waiting", "failed", "expired", "flagged", "foreign"]
+SETTLED = ("paid", "refunded", "partially_refunded", "disputed")
+
+
+def fulfil_checkout(session_id: str, actor: str, payments: Payments) -> Outcome:
+    """Credit a Checkout Session where it is paid; otherwise note what has become of it.
+
+    Idempotent: however often and by whomever it is called, one session is credited once. Raises NotFound,
+    Conflict where the order is not in this database, PaymentProviderUnavailable, AccountFrozen (parked).
+    """
+    try:
+        with payments.patience():
+            session = payments.checkout_session(session_id)
+            intent = _intent_of_unpaid(session, payments)
+    except UnknownToProvider:
+        raise NotFound("The payment provider knows no such Checkout.") from None
+    if session.instance != instance_id():
+        return "foreign"
+    if session.is_paid:
+        return _fulfil(session, actor, payments)
+    return _note_unpaid(session, intent)
+
+
+def _intent_of_unpaid(session: CheckoutSession, payments: Payments) -> IntentFacts | None:
+    """The payment under way or refused; none exists before the customer pays."""
+    if session.is_paid or session.payment_intent_id is None:
+        return None
+    return payments.payment_intent(session.payment_intent_id)
+
+
+def _fulfil(session: CheckoutSession, actor: str, payments: Payments) -> Outcome:
+    try:
+        return _credit(session, actor, is_live=payments.terms.is_live)
+    except BalanceLimit as refusal:
+        return _flag(session, refusal.detail)
+
+
+@atomic
+def _credit(session: CheckoutSession, actor: str, *, is_live: bool) -> Outcome:
+    order = _locked_order(session)
+    payment = db.session.scalar(select(Payment).where(Payment.order_id == order.id))
+    if payment is not None and payment.status in SETTLED:
+        return _credited_before(order, payment, session)
+    problems = _mismatches(order, session, is_live)
+    if problems:
+        return _flag(session, " ".join(problems))
+    payment = payment or _new_payment(order)
+    now = business_now()
+    payment.status, payment.failure, payment.paid_at = "paid", None, now
+    payment.stripe_session_id = session.id
+    payment.stripe_payment_intent_id = session.payment_intent_id
+    payment.amount_cents = session.total_cents
+    payment.invoice_url = session.invoice_url
+    order.stripe_session_id = session.id
+    order.status, order.closed_at, order.flag = "paid", now, None
+    db.session.flush()
+    grant_credits(
+        Incoming(
+            account_id=order.account_id,
+            credit_type=order.credit_type.code,
+            amount=order.credits,
+            source="purchase",
+            actor=actor,
+            description=order.description,
+            payment_method="stripe",
+            payment_id=payment.id,
+        )
+    )
+    return "paid"
+
+
+def _locked_order(session: CheckoutSession) -> Order:
+    """The order of a session, its account locked. Raises Conflict where this database has none."""
+    account_id = db.session.scalar(select(Order.account_id).where(Order.public_id == session.order_id))
+    if account_id is None:
+        raise Conflict(f"Checkout {session.id} is of order {session.order_id}, which is not here.")
+    lock_accounts(account_id)
+    return db.session.scalars(
+        select(Order).where(Order.public_id == session.order_id).execution_options(populate_existing=True)
+    ).one()
+
+
+def _credited_before(order: Order, payment: Payment, session: CheckoutSession) -> Outcome:
+    """Nothing more to do, unless money came in twice for one order."""
+    if payment.stripe_session_id != session.id:
+        order.flag = f"Checkout {session.id} was paid too, for an order that was paid already."
+        logger.error("Order %s: %s", order.public_id, order.flag)
+    elif payment.invoice_url is None:
+        payment.invoice_url = session.invoice_url
+    return "paid"
+
+
+def _mismatches(order: Order, session: CheckoutSession, is_live: bool) -> list[str]:
+    """Why a session may not be credited, in words for the operator. Tax is not the order's."""
+    account = db.session.get_one(Account, order.account_id)
+    expected = (
+        ("mode", "payment", session.mode),
+        ("amount before tax", order.price_cents, session.subtotal_cents),
+        ("discount", 0, session.discount_cents),
+        ("currency", order.currency, session.currency),
+        ("account", account.public_id, session.account_id),
+        ("live mode", is_live, session.is_live),
+        ("Checkout", order.stripe_session_id or session.id, session.id),
+    )
+    return [
+        f"The order's {name} is {ours}, the payment's {theirs}."
+        for name, ours, theirs in expected
+        if ours != theirs
+    ]
+
+
+@atomic
+def _flag(session: CheckoutSession, reason: str) -> Outcome:
+    """Credit nothing and leave it to an operator."""
+    order = _locked_order(session)
+    order.status, order.flag = "flagged", reason
+    logger.error("Order %s was paid but is not credited: %s", order.public_id, reason)
+    return "flagged"
+
+
+@atomic
+def _note_unpaid(session: CheckoutSession, intent: IntentFacts | None) -> Outcome:
+    """What has become of an order that is not paid: a payment under way or refused, or the order over."""
+    order = _locked_order(session)
+    payment = db.session.scalar(select(Payment).where(Payment.order_id == order.id))
+    if payment is not None and payment.status in SETTLED:
+        return "paid"  # someone else saw it paid while we asked
+    is_under_way = intent is not None and intent.status == "processing"
+    failure = intent.failure if intent else None
+    if is_under_way or failure:
+        payment = payment or _new_payment(order)
+        payment.stripe_session_id = session.id
+        payment.stripe_payment_intent_id = session.payment_intent_id
+        payment.status = "pending" if is_under_way else "failed"
+        payment.failure = failure[:500] if failure else None
+    is_over = session.status == "expired" or (session.status == "complete" and failure is not None)
+    if is_over and order.status in ("pending", "open"):
+        order.status, order.closed_at = "expired", business_now()
+    if failure:
+        return "failed"
+    return "expired" if is_over else "waiting"
+
+
+def _new_payment(order: Order) -> Payment:
+    payment = Payment(
+        public_id=secrets.token_hex(12),
+        account_id=order.account_id,
+        order_id=order.id,
+        description=order.description,
+        amount_cents=order.price_cents,
+        currency=order.currency,
+        status="pending",
+        created_at=business_now(),
+    )
+    db.session.add(payment)
+    return payment

@@ -1,0 +1,191 @@
+"""The inbox: events are stored as they came, answered, and then processed, each until it has succeeded.
+
+Source: docs/operations.md, webhooks.
+"""
+
+import json
+import logging
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from errors import CofferError, Conflict, NotFound
+from extensions import db
+from gateways.payments import Payments
+from models.inbox import InboxEvent
+from services.billing.environment import instance_id
+from services.billing.event_handlers import HANDLERS, Event
+from services.clock import wall_now
+from services.unit_of_work import atomic
+
+logger = logging.getLogger("coffer.inbox")
+MOST_ATTEMPTS = 20
+FIRST_WAIT = timedelta(minutes=1)
+LONGEST_WAIT = timedelta(hours=6)
+DUE_STATES = ("received", "failed")
+
+
+@dataclass(frozen=True, slots=True)
+class EventView:
+    """An event of the inbox, without its body."""
+
+    id: int
+    stripe_event_id: str
+    type: str
+    object_id: str
+    state: str
+    attempts: int
+    error: str | None
+    received_at: datetime
+    next_attempt_at: datetime | None
+    processed_at: datetime | None
+
+
+@atomic
+def store_event(body: str, event_id: str, kind: str, object_id: str) -> int | None:
+    """Keep an event; its row's id, or None where it was here already. Idempotent."""
+    now = wall_now()
+    values = {
+        "stripe_event_id": event_id, "type": kind, "object_id": object_id, "body": body,
+        "state": "received", "attempts": 0, "received_at": now, "next_attempt_at": now,
+    }  # fmt: skip
+    dialect = sqlite if db.engine.dialect.name == "sqlite" else postgresql
+    return db.session.scalar(
+        dialect.insert(InboxEvent)
+        .values(values)
+        .on_conflict_do_nothing(index_elements=["stripe_event_id"])
+        .returning(InboxEvent.id)
+    )
+
+
+def process_event(row_id: int, payments: Payments) -> str:
+    """Process one event that is due; its state afterwards. Nothing that goes wrong in it is raised."""
+    event = _claim(row_id)
+    if event is None:
+        return _state_of(row_id)
+    try:
+        state, note = _handle(event, payments)
+    except CofferError as refusal:
+        return _failed(row_id, str(refusal))
+    except Exception as error:
+        logger.exception("Event %s (%s) failed", event.id, event.type)
+        return _failed(row_id, f"{type(error).__name__}: {error}")
+    return _finished(row_id, state, note)
+
+
+def process_due(payments: Payments, limit: int = 200) -> dict[str, int]:
+    """Process what is due, oldest first; how many ended in which state."""
+    counts: dict[str, int] = {}
+    for row_id in _due(limit):
+        state = process_event(row_id, payments)
+        counts[state] = counts.get(state, 0) + 1
+    return counts
+
+
+def replay(event_id: str, payments: Payments) -> str:
+    """Process a stored event again from the start; its state afterwards. Raises NotFound, Conflict."""
+    return process_event(_reset(event_id), payments)
+
+
+def events(state: str | None = None, limit: int = 100) -> list[EventView]:
+    """The newest events of the inbox."""
+    query = select(InboxEvent).order_by(InboxEvent.id.desc()).limit(limit)
+    if state is not None:
+        query = query.where(InboxEvent.state == state)
+    return [
+        EventView(
+            row.id, row.stripe_event_id, row.type, row.object_id, row.state, row.attempts, row.error,
+            row.received_at, row.next_attempt_at, row.processed_at,
+        )
+        for row in db.session.scalars(query)
+    ]  # fmt: skip
+
+
+def _handle(event: Event, payments: Payments) -> tuple[str, str | None]:
+    handler = HANDLERS.get(event.type)
+    if handler is None:
+        return "ignored", None
+    if event.instance not in (None, instance_id()):
+        return "ignored", "Of another instance."
+    return ("processed", None) if handler(event, payments) else ("ignored", "Nothing of this instance.")
+
+
+@atomic
+def _due(limit: int) -> list[int]:
+    return list(
+        db.session.scalars(
+            select(InboxEvent.id)
+            .where(InboxEvent.state.in_(DUE_STATES), InboxEvent.next_attempt_at <= wall_now())
+            .order_by(InboxEvent.next_attempt_at, InboxEvent.id)
+            .limit(limit)
+        )
+    )
+
+
+@atomic
+def _claim(row_id: int) -> Event | None:
+    """Take an event for processing, where it is due and nobody else has it."""
+    now = wall_now()
+    row = db.session.get(InboxEvent, row_id, with_for_update=True, populate_existing=True)
+    if row is None or row.state not in DUE_STATES or row.body is None:
+        return None
+    if row.next_attempt_at is None or row.next_attempt_at > now:
+        return None
+    row.attempts += 1
+    # Should this process die now, the event is due again then.
+    row.next_attempt_at = now + _wait(row.attempts)
+    return _event(row)
+
+
+def _event(row: InboxEvent) -> Event:
+    content: Any = json.loads(row.body or "{}")
+    data = content.get("data")
+    item = data.get("object") if isinstance(data, dict) else None
+    return Event(row.stripe_event_id, row.type, row.object_id, item if isinstance(item, dict) else {})
+
+
+def _wait(attempts: int) -> timedelta:
+    """A minute, doubled with each attempt, six hours at most."""
+    return min(FIRST_WAIT * 2 ** min(attempts - 1, 16), LONGEST_WAIT)
+
+
+@atomic
+def _finished(row_id: int, state: str, note: str | None) -> str:
+    row = db.session.get_one(InboxEvent, row_id)
+    row.state, row.error, row.next_attempt_at, row.processed_at = state, note, None, wall_now()
+    return state
+
+
+@atomic
+def _failed(row_id: int, error: str) -> str:
+    row = db.session.get_one(InboxEvent, row_id)
+    row.state, row.error = "failed", error[:2000].replace("\x00", "")
+    if row.attempts >= MOST_ATTEMPTS:
+        row.next_attempt_at = None
+    logger.warning("Event %s (%s) failed, attempt %s: %s", row.stripe_event_id, row.type, row.attempts, error)
+    return "failed"
+
+
+@atomic
+def _state_of(row_id: int) -> str:
+    state = db.session.scalar(select(InboxEvent.state).where(InboxEvent.id == row_id))
+    if state is None:
+        raise NotFound("There is no such event.")
+    return state
+
+
+@atomic
+def _reset(event_id: str) -> int:
+    row = db.session.scalar(
+        select(InboxEvent).where(InboxEvent.stripe_event_id == event_id).with_for_update()
+    )
+    if row is None:
+        raise NotFound(f"There is no event {event_id!r}.")
+    if row.body is None:
+        raise Conflict("The event's body has been pruned; it cannot be processed again.")
+    row.state, row.attempts, row.error = "received", 0, None
+    row.next_attempt_at, row.processed_at = wall_now(), None
+    return row.id

@@ -1,0 +1,145 @@
+"""Buying a package: an order, a Checkout Session, and nothing credited before it is paid.
+
+Each step is committed before the next begins, so a process that dies between two goes on from there.
+Source: docs/ledger.md, two Checkouts paid are two purchases.
+"""
+
+from dataclasses import dataclass
+
+from sqlalchemy import select
+
+from errors import InvalidRequest, NotFound
+from extensions import db
+from gateways.payments import CheckoutRequest, CheckoutSession, CustomerRequest, Payments, UnknownToProvider
+from models.accounts import Account
+from models.billing import Order
+from services.accounts.account_fields import check_email
+from services.billing.environment import instance_id, note_environment
+from services.billing.fulfilment import fulfil_checkout
+from services.billing.orders import (
+    NewOrder,
+    OrderView,
+    begin_order,
+    forget_customer,
+    keep_customer,
+    keep_session,
+    view_of,
+)
+from services.billing.return_addresses import return_addresses
+
+__all__ = ["StartedPurchase", "fulfil_checkout", "order_of_session", "start_purchase"]
+
+
+@dataclass(frozen=True, slots=True)
+class StartedPurchase:
+    """Where to send the browser. Units: ``credits`` in the smallest unit of the credit type."""
+
+    order_id: str
+    session_id: str
+    url: str
+    credits: int
+    scale: int
+
+
+def start_purchase(
+    account_id: int,
+    package: str,
+    *,
+    request_key: str,
+    actor: str,
+    payments: Payments,
+    email: str | None = None,
+    success_url: str | None = None,
+    cancel_url: str | None = None,
+) -> StartedPurchase:
+    """Begin to buy a package, named by its code or price id, or go on where the same request left off.
+
+    Idempotent: one ``request_key`` makes one order and one Checkout Session. Raises NotFound, AccountFrozen,
+    SubscriptionRequired, InvalidRequest, Conflict, IdempotencyKeyReused, PaymentProviderUnavailable.
+    """
+    new = _checked(account_id, package, request_key, actor, email, success_url, cancel_url, payments)
+    instance = instance_id()
+    order = begin_order(new)
+    if order.session_id is None or order.url is None:
+        with payments.patience():
+            order = keep_session(order.id, _checkout(order, instance, payments))
+    assert order.session_id is not None
+    return StartedPurchase(
+        order.public_id, order.session_id, order.url or order.success_url, order.credits, order.scale
+    )
+
+
+def _checked(
+    account_id: int,
+    package: str,
+    request_key: str,
+    actor: str,
+    email: str | None,
+    success_url: str | None,
+    cancel_url: str | None,
+    payments: Payments,
+) -> NewOrder:
+    if email is not None:
+        try:
+            email = check_email(email)
+        except ValueError as problem:
+            raise InvalidRequest.of("email", str(problem)) from None
+    success, cancel = return_addresses(_slug(account_id), success_url, cancel_url, payments.terms)
+    note_environment(payments.terms.environment)
+    return NewOrder(
+        account_id=account_id, package=package, request_key=request_key, actor=actor, email=email,
+        success_url=success, cancel_url=cancel,
+    )  # fmt: skip
+
+
+def _slug(account_id: int) -> str:
+    slug = db.session.scalar(select(Account.slug).where(Account.id == account_id))
+    if slug is None:
+        raise NotFound("There is no such account.")
+    return slug
+
+
+def _checkout(order: OrderView, instance: str, payments: Payments) -> CheckoutSession:
+    """The order's session. A customer that is gone at the provider is made anew, once."""
+    customer_id = order.customer_id or _new_customer(order, instance, order.public_id, payments)
+    try:
+        return payments.create_checkout(_request(order, instance, customer_id))
+    except UnknownToProvider:
+        forget_customer(customer_id)
+        customer_id = _new_customer(order, instance, f"{order.public_id}-after-{customer_id}", payments)
+        return payments.create_checkout(_request(order, instance, customer_id))
+
+
+def _new_customer(order: OrderView, instance: str, key: str, payments: Payments) -> str:
+    customer_id = payments.create_customer(
+        CustomerRequest(
+            key=key, instance=instance, account_id=order.account_public_id,
+            name=order.account_name, email=order.email,
+        )
+    )  # fmt: skip
+    return keep_customer(order.account_id, customer_id)
+
+
+def _request(order: OrderView, instance: str, customer_id: str) -> CheckoutRequest:
+    return CheckoutRequest(
+        order_id=order.public_id,
+        instance=instance,
+        account_id=order.account_public_id,
+        customer_id=customer_id,
+        description=order.description,
+        price_cents=order.price_cents,
+        currency=order.currency,
+        success_url=order.success_url,
+        cancel_url=order.cancel_url,
+        expires_at=order.expires_at,
+    )
+
+
+def order_of_session(account_id: int, session_id: str) -> OrderView:
+    """An account's own order by its Checkout Session. Raises NotFound."""
+    order = db.session.scalar(
+        select(Order).where(Order.account_id == account_id, Order.stripe_session_id == session_id)
+    )
+    if order is None:
+        raise NotFound("There is no such purchase.")
+    return view_of(order)
