@@ -72,7 +72,9 @@ def main() -> None:
     """Read the load, make it, print what came of it."""
     load = Load(**json.load(sys.stdin))
     connections = [Connection(load.port) for _ in range(load.connections)]
-    latencies, took = closed_loop(load, connections) if load.per_second is None else open_loop(load, connections)
+    latencies, took = (
+        closed_loop(load, connections) if load.per_second is None else open_loop(load, connections)
+    )
     json.dump({"latencies": latencies, "took": took}, sys.stdout)
 
 

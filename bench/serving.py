@@ -27,7 +27,9 @@ def free_port() -> int:
 def coffer_server(environment: Mapping[str, str]) -> Iterator[tuple[int, psutil.Process]]:
     """``python server.py`` as it is run for real; its port and process."""
     port = free_port()
-    with _serving([sys.executable, "-W", "ignore", "server.py"], {**environment, "PORT": str(port)}, port) as process:
+    with _serving(
+        [sys.executable, "-W", "ignore", "server.py"], {**environment, "PORT": str(port)}, port
+    ) as process:
         yield port, process
 
 
