@@ -8,8 +8,8 @@ import logging
 import os
 import socket
 import sys
-from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 
 from flask import Flask
 from granian.constants import HTTPModes, Interfaces
@@ -23,6 +23,7 @@ from config import Settings, SettingsError, load_settings
 from errors import CofferError
 from extensions import db
 from jobs.runner import Runner
+from payments_wiring import pay_in_sandbox
 from services.accounts.presence import has_accounts
 from services.operations.instance_lock import instance_lock
 from services.operations.schema import upgrade_at_start
@@ -37,10 +38,8 @@ LOG_LEVELS_OF_LIBRARIES = {
     "_granian": logging.WARNING,
     "alembic": logging.WARNING,
 }
-# What other parts want done: a list of ``start(app) -> stop`` run before serving and after, and the loader
-# of the demo, ``load(app) -> lines to print``.
+# What other parts want done before serving: a list of ``start(app) -> stop``.
 START_HOOKS = "coffer.start"
-DEMO_HOOK = "coffer.load_demo"
 
 
 class ThreadServer(MTServer):
@@ -123,12 +122,17 @@ def _dispose(app: Flask) -> None:
 
 
 def _load_demo(app: Flask, settings: Settings) -> list[str]:
-    """Fill a new instance for a newcomer, unless it is told not to or has a key of Stripe."""
-    load: Callable[[Flask], list[str]] | None = app.extensions.get(DEMO_HOOK)
-    if load is None or not settings.coffer_demo or not settings.uses_sandbox:
+    """Fill a new instance for a newcomer, unless told not to or there is a key of Stripe; what to print."""
+    if not settings.coffer_demo or not settings.uses_sandbox:
         return []
+    from services.demo.loading import load_demo
+
     with app.app_context():
-        return load(app)
+        demo = load_demo(app.extensions["payments"], partial(pay_in_sandbox, app))
+        db.session.remove()
+    lines = ["", "The demo is loaded. These log-ins are shown this once:"]
+    lines += [f"  {login.email:<28} {login.password}   {login.about}" for login in demo.logins]
+    return [*lines, f"  API key of Northwind Studio: {demo.api_key}", ""]
 
 
 def _greet(settings: Settings, greeting: list[str]) -> None:
