@@ -157,6 +157,19 @@ class TestUnpaid:
         assert end_state() == CREDITED
 
 
+    def test_a_stale_look_at_it_takes_nothing_back(self, either_shop: Shop) -> None:
+        started = either_shop.start()
+        either_shop.pay(started.session_id, DECLINED)
+        stale = either_shop.payments.checkout_session(started.session_id)
+        assert stale.payment_intent_id is not None
+        refused = either_shop.payments.payment_intent(stale.payment_intent_id)
+        assert refused.failure and not stale.is_paid
+        either_shop.pay(started.session_id)
+        fulfil_checkout(started.session_id, "user:1", either_shop.payments)
+        assert fulfilment._note_unpaid(stale, refused) == "paid"
+        assert end_state() == CREDITED
+
+
 class TestMismatch:
     @pytest.mark.parametrize(
         ("change", "word"),
