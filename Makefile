@@ -34,7 +34,7 @@ run: install
 	@exec $(VENV)/bin/python server.py
 
 test: install-dev
-	@$(VENV)/bin/python -m pytest $(PYTEST_ARGS)
+	@$(VENV)/bin/python -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
 
 install:
 	@lock=requirements.txt; $(INSTALL)

@@ -1,8 +1,7 @@
-"""The journal as CSV, a line at a time, whatever its length."""
+"""The journal as CSV, page by page, whatever its length."""
 
 import csv
 import io
-from collections.abc import Iterator
 from dataclasses import replace
 
 from services.clock import iso
@@ -18,17 +17,15 @@ LINES_A_PAGE = 500
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
-def csv_of_history(query: HistoryQuery) -> Iterator[str]:
-    """The lines of a query as CSV text, newest first, in chunks; reads one page of them at a time."""
-    yield _rows([COLUMNS])
-    cursor = None
-    while True:
-        page = history(replace(query, limit=LINES_A_PAGE, offset=0, cursor=cursor))
-        if page.lines:
-            yield _rows([_cells(line) for line in page.lines])
-        if page.next_cursor is None:
-            return
-        cursor = page.next_cursor
+def csv_page(query: HistoryQuery, cursor: int | None) -> tuple[str, int | None]:
+    """The CSV of the lines after a cursor (None: from the newest, with the head), and the next cursor.
+
+    The next cursor is None at the end. A page is a read of its own, so an export of any length keeps
+    neither a connection nor a snapshot while its reader is slow.
+    """
+    page = history(replace(query, limit=LINES_A_PAGE, offset=0, cursor=cursor))
+    head = [COLUMNS] if cursor is None else []
+    return _rows([*head, *(_cells(line) for line in page.lines)]), page.next_cursor
 
 
 def _cells(line: HistoryLine) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """Whether a delivery is Stripe's: any doubt is a 400."""
 
+import contextlib
 import json
 from datetime import UTC, datetime, timedelta
 
@@ -97,7 +98,5 @@ class TestParseEvent:
 
     @given(st.binary(max_size=200))
     def test_anything_is_an_event_or_a_bad_request(self, body: bytes) -> None:
-        try:
+        with contextlib.suppress(BadRequest):
             assert parse_event(body).id
-        except BadRequest:
-            pass

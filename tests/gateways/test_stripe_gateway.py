@@ -14,6 +14,7 @@ from gateways.stripe_gateway import StripeGateway
 from gateways.stripe_transport import LOOPBACK
 from sandbox.faults import Fault
 from services.unit_of_work import atomic, unit_is_open
+from tests.sandbox.spec import problems_of_request
 from tests.shop import BASE_URL, KEY, Shop
 
 TERMS = Terms(base_url=BASE_URL)
@@ -96,6 +97,35 @@ class TestUnits:
         with pytest.raises(AssertionError, match="unit of work"):
             atomic(lambda: shop.payments.charge("ch_1"))()
         assert not any(call[1].startswith("/v1/charges") for call in shop.server.api.calls)
+
+
+class TestRequests:
+    def test_every_one_is_a_call_of_stripes(self, shop: Shop) -> None:
+        first, second = shop.start(key="a"), shop.start(key="b")
+        shop.pay(first.session_id)
+        session = shop.payments.checkout_session(first.session_id)
+        assert session.payment_intent_id is not None and session.order_id is not None
+        intent = shop.payments.payment_intent(session.payment_intent_id)
+        assert intent.charge_id is not None
+        assert shop.payments.charge(intent.charge_id).amount_cents == 3500
+        assert shop.payments.expire_checkout(second.session_id).status == "expired"
+        found = shop.payments.session_of_intent(session.payment_intent_id)
+        assert found is not None and found.id == first.session_id
+        customer_id = shop.calls("/v1/checkout/sessions")[0]["customer"]
+        found = shop.payments.session_of_order(session.order_id, customer_id)
+        assert found is not None and found.id == first.session_id
+        assert shop.payments.session_of_order("none", customer_id) is None
+        for method, path, given in shop.server.api.calls:
+            assert problems_of_request(method, path, given) == [], (method, path)
+
+    def test_tax_is_asked_for_where_it_is_set(self, shop: Shop) -> None:
+        terms = Terms(base_url=BASE_URL, automatic_tax=True)
+        shop.payments = StripeGateway(KEY, shop.server.base_url, terms, unit_is_open)
+        shop.start()
+        (given,) = shop.calls("/v1/checkout/sessions")
+        assert problems_of_request("POST", "/v1/checkout/sessions", given) == []
+        assert given["automatic_tax"] == {"enabled": "true"}
+        assert given["line_items"][0]["price_data"]["tax_behavior"] == "exclusive"
 
 
 class TestErrors:

@@ -2,7 +2,9 @@
 
 import itertools
 import random
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -155,6 +157,19 @@ class TestUnpaid:
         assert end_state() == CREDITED
 
 
+    def test_a_stale_look_at_it_takes_nothing_back(self, either_shop: Shop) -> None:
+        started = either_shop.start()
+        either_shop.pay(started.session_id, DECLINED)
+        stale = either_shop.payments.checkout_session(started.session_id)
+        assert stale.payment_intent_id is not None
+        refused = either_shop.payments.payment_intent(stale.payment_intent_id)
+        assert refused.failure and not stale.is_paid
+        either_shop.pay(started.session_id)
+        fulfil_checkout(started.session_id, "user:1", either_shop.payments)
+        assert fulfilment._note_unpaid(stale, refused) == "paid"
+        assert end_state() == CREDITED
+
+
 class TestMismatch:
     @pytest.mark.parametrize(
         ("change", "word"),
@@ -227,6 +242,11 @@ class TestMismatch:
         with pytest.raises(Conflict, match="not here"):
             fulfil_checkout(session_id, "user:1", shop.payments)
 
+    def test_an_unpaid_session_whose_order_is_not_here_is_no_matter(self, shop: Shop) -> None:
+        session_id = shop.start().session_id
+        change_session(shop, session_id, metadata__order="lost", client_reference_id="lost")
+        assert fulfil_checkout(session_id, "user:1", shop.payments) == "foreign"
+
     def test_no_session_at_all(self, shop: Shop) -> None:
         with pytest.raises(NotFound):
             fulfil_checkout("cs_test_none", "user:1", shop.payments)
@@ -253,6 +273,41 @@ class TestKilled:
         state = end_state()
         assert (state["payments"], state["lots"], state["lines"]) == ([], [], [])
         fulfil_checkout(session_id, "user:1", either_shop.payments)
+        assert end_state() == CREDITED
+
+
+def at_once(shop: Shop, number: int, call: Callable[[], Any]) -> list[Any]:
+    """Make a call in so many threads, released together."""
+    gate = threading.Barrier(number)
+
+    def run(_: int) -> Any:
+        with shop.app.app_context():
+            gate.wait()
+            return call()
+
+    with ThreadPoolExecutor(number) as pool:
+        return list(pool.map(run, range(number)))
+
+
+class TestAtOnce:
+    def test_many_who_notice_at_once_credit_once(self, either_shop: Shop) -> None:
+        session_id = paid(either_shop)
+        payments = either_shop.payments
+        assert at_once(either_shop, 12, lambda: fulfil_checkout(session_id, "user:1", payments)) == ["paid"] * 12
+        assert end_state() == CREDITED
+
+    def test_one_form_sent_many_times_at_once_is_one_order(self, either_shop: Shop) -> None:
+        started = at_once(either_shop, 6, either_shop.start)
+        assert len(set(started)) == 1
+        assert len(either_shop.sessions()) == 1
+        assert end_state()["orders"] == [("open", None)]
+
+    def test_one_event_delivered_many_times_at_once_is_kept_once(self, either_shop: Shop) -> None:
+        paid(either_shop)
+        (event,) = either_shop.events("checkout.session.completed")
+        answers = at_once(either_shop, 8, lambda: either_shop.deliver(event).status_code)
+        assert answers == [200] * 8
+        assert list(inbox_states().values()) == ["processed"]
         assert end_state() == CREDITED
 
 
