@@ -18,4 +18,3 @@ def register(app: Flask) -> None:
     app.cli.add_command(stripe.group)
     app.cli.add_command(demo.group)
     app.cli.add_command(webhooks.group)
-    app.extensions["coffer.load_demo"] = demo.loaded
