@@ -3,14 +3,14 @@
 from flask_babel import lazy_gettext as _
 from flask_wtf import FlaskForm
 from wtforms import HiddenField, StringField
-from wtforms.validators import InputRequired, Length
+from wtforms.validators import DataRequired, Length
 
 from blueprints.forms import one_line, stripped
 
 
 class MintForm(FlaskForm):
     name = StringField(
-        _("What it is for"), [InputRequired(_("Say what the key is for.")), Length(max=100), one_line],
+        _("What it is for"), [DataRequired(_("Say what the key is for.")), Length(max=100), one_line],
         filters=[stripped], id="key-name",
         description=_("It reads balances and history; it cannot spend."),
     )  # fmt: skip

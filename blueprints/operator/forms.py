@@ -15,7 +15,7 @@ from wtforms import (
     StringField,
 )
 from wtforms.fields import SelectChoice
-from wtforms.validators import InputRequired, Length, Optional
+from wtforms.validators import DataRequired, Length, Optional
 from wtforms.widgets import CheckboxInput, ListWidget
 
 from blueprints.forms import one_line, stripped
@@ -33,10 +33,13 @@ def choices_of(pairs: Iterable[tuple[str, str]]) -> list[SelectChoice]:
     return [SelectChoice(value, words) for value, words in pairs]
 
 
+CHOSEN = [DataRequired(_("Choose one."))]
+
+
 class AccountForm(FlaskForm):
     """What an account is called and where it is."""
 
-    name = StringField(_("Name"), [InputRequired(_("Enter a name."))], filters=[stripped])
+    name = StringField(_("Name"), [DataRequired(_("Enter a name."))], filters=[stripped])
     slug = StringField(
         _("Slug"), filters=[stripped], description=_("Its address: small letters, digits, - and _.")
     )
@@ -45,18 +48,18 @@ class AccountForm(FlaskForm):
     )
     email = EmailField(_("E-mail"), filters=[stripped], description=_("Where receipts go."))
     time_zone = StringField(
-        _("Time zone"), [InputRequired(_("Enter a time zone."))], filters=[stripped], default="UTC",
+        _("Time zone"), [DataRequired(_("Enter a time zone."))], filters=[stripped], default="UTC",
         description=_("Such as Europe/Zurich."),
     )  # fmt: skip
     locale = StringField(
-        _("Locale"), [InputRequired(_("Enter a locale."))], filters=[stripped], default="en_US",
+        _("Locale"), [DataRequired(_("Enter a locale."))], filters=[stripped], default="en_US",
         description=_("How numbers and dates are written, such as en_US."),
     )  # fmt: skip
 
 
 class NewAccountForm(AccountForm):
     kind = SelectField(
-        _("Kind"), choices=[SelectChoice("client", _("Client")), SelectChoice("agency", _("Agency"))]
+        _("Kind"), CHOSEN, choices=[SelectChoice("client", _("Client")), SelectChoice("agency", _("Agency"))]
     )
     agency = StringField(
         _("Agency"), filters=[stripped], description=_("The slug of the agency that the client belongs to.")
@@ -71,15 +74,16 @@ class NewAccountForm(AccountForm):
 
 class SettingsForm(AccountForm):
     slug = StringField(
-        _("Slug"), [InputRequired(_("Enter a slug."))], filters=[stripped],
+        _("Slug"), [DataRequired(_("Enter a slug."))], filters=[stripped],
         description=_("Its address; links with the old one stop working."),
     )  # fmt: skip
 
 
 class PlanForm(FlaskForm):
-    plan = SelectField(_("Plan"))
+    plan = SelectField(_("Plan"), CHOSEN)
     interval = SelectField(
         _("Billing period"),
+        CHOSEN,
         choices=[SelectChoice("month", _("Monthly")), SelectChoice("year", _("Annually"))],
     )
 
@@ -87,17 +91,18 @@ class PlanForm(FlaskForm):
 class CorrectionForm(FlaskForm):
     kind = SelectField(
         _("What"),
+        CHOSEN,
         choices=[
             SelectChoice("bonus", _("Bonus: a gift")),
             SelectChoice("up", _("Adjustment up: give what was missing")),
             SelectChoice("down", _("Adjustment down: take what was too much")),
         ],
     )
-    credit_type = SelectField(_("Credit type"))
-    amount = StringField(_("Amount"), [InputRequired(_("Enter an amount."))], filters=[stripped])
+    credit_type = SelectField(_("Credit type"), CHOSEN)
+    amount = StringField(_("Amount"), [DataRequired(_("Enter an amount."))], filters=[stripped])
     description = StringField(
         _("Description"),
-        [InputRequired(_("Say why; the customer reads it in the history.")), Length(max=500), one_line],
+        [DataRequired(_("Say why; the customer reads it in the history.")), Length(max=500), one_line],
         filters=[stripped],
         id="correction-description",
         description=_("The customer reads it in the history."),
@@ -121,11 +126,11 @@ class CorrectionForm(FlaskForm):
 
 class MintForm(FlaskForm):
     name = StringField(
-        _("What it is for"), [InputRequired(_("Say what the key is for.")), Length(max=100), one_line],
+        _("What it is for"), [DataRequired(_("Say what the key is for.")), Length(max=100), one_line],
         filters=[stripped], id="key-name",
     )  # fmt: skip
     scopes = SelectMultipleField(
-        _("May"), [InputRequired(_("Choose at least one."))],
+        _("May"), [DataRequired(_("Choose at least one."))],
         choices=SCOPES, default=list(DEFAULT_SCOPES), id="key-scopes",
         widget=ListWidget(prefix_label=False), option_widget=CheckboxInput(),
     )  # fmt: skip
