@@ -9,6 +9,7 @@ from blueprints import (
     auth,
     billing,
     browser_session,
+    compression,
     error_pages,
     filters,
     health,
@@ -29,6 +30,7 @@ from blueprints import (
 def register(app: Flask) -> None:
     """Put every blueprint on the app."""
     request_log.register(app)
+    compression.register(app)
     security.register(app)
     browser_session.register(app)
     error_pages.register(app)
