@@ -104,11 +104,11 @@ class TestStatus:
 class TestPlan:
     def test_a_plan_is_given_and_its_credits_granted(self, operator: Visitor, account_id: int) -> None:
         load_preset(STUDIO)
-        answer = operator.post(PAGE + "/plan", {"plan": "basic", "interval": "month"})
+        answer = operator.post(PAGE + "/plan", {"plan": "professional", "interval": "month"})
         assert answer.status_code == 303
         fresh()
         given = db.session.scalars(select(Subscription)).one()
-        assert (given.status, given.plan.code, given.interval) == ("comped", "basic", "month")
+        assert (given.status, given.plan.code, given.interval) == ("comped", "professional", "month")
         assert [line[:2] for line in lines()] == [("subscription", 1000)]
         assert given.actor.startswith("user:")
 
