@@ -34,7 +34,11 @@ run: install
 	@exec $(VENV)/bin/python server.py
 
 test: install-dev
-	@$(VENV)/bin/python -m pytest $(PYTEST_ARGS)
+	@$(VENV)/bin/python -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
+
+# Measures beside floors and writes the tables of docs/performance.md anew; some ten minutes on a quiet machine.
+bench: install-dev
+	@$(VENV)/bin/python -m bench all
 
 install:
 	@lock=requirements.txt; $(INSTALL)
@@ -48,4 +52,4 @@ lock:
 	uv pip compile --universal --generate-hashes --python-version 3.11 $(UV_ARGS) -c requirements.txt \
 		--group dev -o requirements-dev.txt pyproject.toml
 
-.PHONY: run test install install-dev lock
+.PHONY: run test bench install install-dev lock

@@ -3,6 +3,7 @@
 ``docs/settings.md`` lists each with its meaning; a test holds the two together.
 """
 
+import contextlib
 import os
 import secrets
 from pathlib import Path
@@ -193,16 +194,23 @@ def _name(location: tuple[int | str, ...]) -> str:
 
 
 def kept_secret(path: Path) -> str:
-    """Read a generated secret, or make it: mode 0600, never overwritten, safe when two processes start."""
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return _existing_secret(path)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(secrets.token_hex(32))
-        file.flush()
-        os.fsync(file.fileno())
-    return path.read_text().strip()
+    """Read a generated secret, or make it: mode 0600, never overwritten, whole as soon as it is there.
+
+    Of several who make it at once, one is first and all get that one's.
+    """
+    if not path.exists():
+        draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            with os.fdopen(descriptor, "w") as file:
+                file.write(secrets.token_hex(32))
+                file.flush()
+                os.fsync(file.fileno())
+            with contextlib.suppress(FileExistsError):
+                os.link(draft, path)
+        finally:
+            draft.unlink()
+    return _existing_secret(path)
 
 
 def _existing_secret(path: Path) -> str:

@@ -6,6 +6,7 @@ from sqlalchemy import Engine, event
 
 import sqlite_library
 from config import Settings
+from database_session import JOINED
 
 
 def engine_options(settings: Settings) -> dict[str, Any]:
@@ -40,5 +41,7 @@ def listen(engine: Engine) -> None:
 
     @event.listens_for(engine, "begin")
     def begin(connection: Any) -> None:
-        write = connection.get_execution_options().get("coffer_write")
-        connection.connection.cursor().execute("BEGIN IMMEDIATE" if write else "BEGIN")
+        options = connection.get_execution_options()
+        if not options.get(JOINED):
+            write = options.get("coffer_write")
+            connection.connection.cursor().execute("BEGIN IMMEDIATE" if write else "BEGIN")

@@ -3,12 +3,12 @@
 Nothing here starts before it is needed: a command that makes no payment starts no sandbox.
 """
 
+import functools
 import json
 import logging
 import os
 import threading
 from collections.abc import Callable, Iterable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,7 @@ def register(app: Flask) -> None:
     settings: Settings = app.extensions["settings"]
     payments = PaymentsOnDemand(app)
     app.extensions["payments"] = payments
-    app.extensions["webhook_verifier"] = partial(_verify, settings)
+    app.extensions["webhook_verifier"] = functools.partial(_verify, settings)
     app.extensions["inbox_worker"] = InboxWorker(app.app_context, lambda: app.extensions["payments"])
     app.extensions.setdefault(START_HOOKS, []).append(_start)
     if settings.uses_sandbox:
@@ -149,8 +149,14 @@ def _write_address(path: Path, base_url: str) -> None:
     draft.replace(path)
 
 
+@functools.cache
+def _kept_once(path: Path) -> str:
+    """A generated secret, read once: webhooks come often."""
+    return kept_secret(path)
+
+
 def _sandbox_webhook_secret(settings: Settings) -> str:
-    return "whsec_" + kept_secret(settings.instance_dir / "sandbox_webhook_secret")
+    return "whsec_" + _kept_once(settings.instance_dir / "sandbox_webhook_secret")
 
 
 def _verify(settings: Settings, body: bytes, header: str | None) -> EventFacts:

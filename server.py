@@ -8,7 +8,6 @@ import logging
 import os
 import socket
 import sys
-from collections.abc import Callable
 from contextlib import ExitStack
 
 from flask import Flask
@@ -19,6 +18,7 @@ from granian.server.mt import MTServer
 import sqlite_library
 from app import create_app
 from blueprints.auth.links import first_operator_link
+from commands.demo import loaded
 from config import Settings, SettingsError, load_settings
 from errors import CofferError
 from extensions import db
@@ -37,10 +37,8 @@ LOG_LEVELS_OF_LIBRARIES = {
     "_granian": logging.WARNING,
     "alembic": logging.WARNING,
 }
-# What other parts want done: a list of ``start(app) -> stop`` run before serving and after, and the loader
-# of the demo, ``load(app) -> lines to print``.
+# What other parts want done before serving: a list of ``start(app) -> stop``.
 START_HOOKS = "coffer.start"
-DEMO_HOOK = "coffer.load_demo"
 
 
 class ThreadServer(MTServer):
@@ -123,12 +121,13 @@ def _dispose(app: Flask) -> None:
 
 
 def _load_demo(app: Flask, settings: Settings) -> list[str]:
-    """Fill a new instance for a newcomer, unless it is told not to or has a key of Stripe."""
-    load: Callable[[Flask], list[str]] | None = app.extensions.get(DEMO_HOOK)
-    if load is None or not settings.coffer_demo or not settings.uses_sandbox:
+    """Fill a new instance for a newcomer, unless told not to or there is a key of Stripe; what to print."""
+    if not settings.coffer_demo or not settings.uses_sandbox:
         return []
     with app.app_context():
-        return load(app)
+        lines = loaded(app)
+        db.session.remove()
+    return ["", *lines, ""]
 
 
 def _greet(settings: Settings, greeting: list[str]) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-NAMES = ("deduct", "deduct_http")
+NAMES = ("deduct", "deduct_http", "reads", "pages", "webhooks", "postgres", "memory")
 
 
 def main() -> int:

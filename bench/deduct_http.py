@@ -19,7 +19,11 @@ BODY = '{"amount": 1, "task_id": "task-1", "description": "Rendered a scene"}'
 def run(quick: bool = False) -> Report:
     """C and L of the design, and what Coffer reaches of them, all in the same rounds."""
     rounds, seconds = (2, 0.4) if quick else (5, 1.2)
-    with instance() as found, floor_server(found.folder) as floors, coffer_server(found.environment) as (port, _):
+    with (
+        instance() as found,
+        floor_server(found.folder) as floors,
+        coffer_server(found.environment) as (port, _),
+    ):
         deduct = post("/api/credits/deduct", BODY, found.token)
         bare = BareLedger(found.folder / "bare-in-process.sqlite")
         busy = in_turns(
@@ -47,7 +51,9 @@ def run(quick: bool = False) -> Report:
     return Report("deduct_http", TITLE, [*_throughput(busy), *_latency(single), _steady(steady)])
 
 
-def _load(port: int, request: str, connections: int, per_second: float | None = None) -> Callable[[float], Sample]:
+def _load(
+    port: int, request: str, connections: int, per_second: float | None = None
+) -> Callable[[float], Sample]:
     return functools.partial(_loaded_for, port, request, connections, per_second)
 
 

@@ -32,14 +32,19 @@ class Instance:
     @property
     def environment(self) -> dict[str, str]:
         """The environment in which a server serves this instance."""
-        settings: Settings = self.app.extensions["settings"]
-        own = {
-            "INSTANCE_DIR": str(self.folder),
-            "DATABASE_URL": settings.database_url,
-            "COFFER_DEMO": "false",
-        }
-        secrets = {name.upper(): value for name, value in SECRETS.items()}
-        return os.environ | own | secrets | {"LOG_LEVEL": "WARNING", "SCHEDULER": "off"}
+        return environment_of(self.app.extensions["settings"])
+
+
+def environment_of(settings: Settings) -> dict[str, str]:
+    """The environment in which a server finds these settings; without jobs and demo."""
+    own = {
+        "INSTANCE_DIR": str(settings.instance_dir),
+        "DATABASE_URL": settings.database_url,
+        "SCHEDULER": "off",
+        "COFFER_DEMO": "false",
+        "LOG_LEVEL": "WARNING",
+    }
+    return os.environ | own | {name.upper(): value for name, value in SECRETS.items()}
 
 
 @contextmanager

@@ -25,7 +25,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from sqlite_library import sqlite
+from sqlite_library import sqlite  # noqa: E402
 
 GRANTED = 1_000_000
 CLIENTS = 4
@@ -95,7 +95,7 @@ class Instance:
         """SIGKILL: no handler, no flush."""
         assert self.process is not None
         self.process.send_signal(signal.SIGKILL)
-        self.process.wait(10)
+        self.process.wait(60)
 
     def stop(self) -> int:
         """SIGTERM; the exit code."""
@@ -218,8 +218,8 @@ def main() -> int:
         outcome = kill_loop(Path(folder), rounds)
     problems = outcome.problems()
     print(
-        f"{outcome.kills} kills, {len(outcome.acknowledged)} spends acknowledged, {outcome.sent_again} of them "
-        f"sent again, ready after at most {max(outcome.seconds_until_ready):.1f} s"
+        f"{outcome.kills} kills, {len(outcome.acknowledged)} spends acknowledged, {outcome.sent_again} of "
+        f"them sent again, ready after at most {max(outcome.seconds_until_ready):.1f} s"
     )
     print("\n".join(problems) or "Every acknowledged spend is booked once.")
     return 1 if problems else 0

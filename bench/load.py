@@ -3,7 +3,8 @@
     python -m bench.load < request.json
 
 The request names a port, the HTTP request to send, how many connections, for how many seconds and, for an
-open loop, how many requests a second. Each request gets an Idempotency-Key of its own where ``{key}`` stands.
+open loop, how many requests a second. Each request gets an Idempotency-Key of its own where ``{key}`` stands,
+and one of sixteen two-digit numbers in turn where ``{n}`` stands.
 In an open loop a latency counts from when the request was due, not from when a connection was free for it.
 """
 
@@ -20,6 +21,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 LONGEST_WAIT_SECONDS = 15.0
+SPREAD = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +74,9 @@ def main() -> None:
     """Read the load, make it, print what came of it."""
     load = Load(**json.load(sys.stdin))
     connections = [Connection(load.port) for _ in range(load.connections)]
-    latencies, took = closed_loop(load, connections) if load.per_second is None else open_loop(load, connections)
+    latencies, took = (
+        closed_loop(load, connections) if load.per_second is None else open_loop(load, connections)
+    )
     json.dump({"latencies": latencies, "took": took}, sys.stdout)
 
 
@@ -80,10 +84,11 @@ def requests_of(load: Load):
     """Requests, each with its own key."""
     before, _, after = load.request.partition("{key}")
     head, tail, run, number = before.encode(), after.encode(), secrets.token_hex(4), 0
-    keyed = bool(after)
+    keyed, spread = bool(after), "{n}" in load.request
     while True:
         number += 1
-        yield b"%b%b-%08d%b" % (head, run.encode(), number, tail) if keyed else head
+        request = b"%b%b-%08d%b" % (head, run.encode(), number, tail) if keyed else head
+        yield request.replace(b"{n}", b"%02d" % (number % SPREAD)) if spread else request
 
 
 def closed_loop(load: Load, connections: list[Connection]) -> tuple[list[float], float]:

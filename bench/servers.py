@@ -94,8 +94,8 @@ def prepare() -> None:
 def serve(server: str, threads: int, port: int) -> None:
     """Become the server."""
     if server == "gunicorn gthread":
-        command = ["gunicorn", "--worker-class=gthread", "--workers=1", f"--threads={threads}",
-                   f"--bind=127.0.0.1:{port}", "--log-level=warning", "bench.servers:application()"]  # fmt: skip
+        options = ["--worker-class=gthread", f"--threads={threads}", f"--bind=127.0.0.1:{port}"]
+        command = ["gunicorn", *options, "--log-level=warning", "bench.servers:application()"]
         os.execv(sys.executable, [sys.executable, "-m", *command])
     from granian.constants import HTTPModes, Interfaces
     from granian.server import Server

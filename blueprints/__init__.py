@@ -9,11 +9,14 @@ from blueprints import (
     auth,
     billing,
     browser_session,
+    compression,
     error_pages,
     filters,
     health,
+    keys,
     mail,
     members,
+    operator,
     overview,
     pricing,
     request_log,
@@ -27,6 +30,7 @@ from blueprints import (
 def register(app: Flask) -> None:
     """Put every blueprint on the app."""
     request_log.register(app)
+    compression.register(app)
     security.register(app)
     browser_session.register(app)
     error_pages.register(app)
@@ -37,6 +41,8 @@ def register(app: Flask) -> None:
     api.register(app)
     app.register_blueprint(auth.blueprint)
     app.register_blueprint(members.blueprint)
+    app.register_blueprint(keys.blueprint)
+    app.register_blueprint(operator.blueprint)
     app.register_blueprint(overview.blueprint)
     app.register_blueprint(usage.blueprint)
     app.register_blueprint(billing.blueprint)

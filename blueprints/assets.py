@@ -11,6 +11,7 @@ from pathlib import Path
 from flask import Flask, Response, current_app, send_from_directory
 
 from blueprints.access import declare, public
+from blueprints.compression import FILE_TYPES, packed_file, takes_gzip
 
 IMMUTABLE = "public, max-age=31536000, immutable"
 
@@ -31,10 +32,26 @@ def asset(filename: str) -> str:
 @public
 def serve(version: str, filename: str) -> Response:
     """A static file; kept for good only under the hash of what is there now."""
-    response = send_from_directory(str(current_app.static_folder), filename)
-    is_current = version == version_of(str(current_app.static_folder))
+    folder = str(current_app.static_folder)
+    response = send_from_directory(folder, filename)
+    current = version_of(folder)
+    is_current = version == current
+    if is_current and response.status_code == 200 and response.mimetype in FILE_TYPES:
+        _compress(response, Path(folder, filename), current)
     response.headers["Cache-Control"] = IMMUTABLE if is_current else "no-cache"
     return response
+
+
+def _compress(response: Response, path: Path, version: str) -> None:
+    """Send the file compressed once and kept. The name was found safe by ``send_from_directory``."""
+    response.vary.add("Accept-Encoding")
+    packed = packed_file(path, version) if takes_gzip() else None
+    if packed is None:
+        return
+    response.direct_passthrough = False
+    response.set_data(packed)
+    response.content_encoding = "gzip"
+    response.headers.pop("ETag", None)  # it names the other form
 
 
 @functools.cache

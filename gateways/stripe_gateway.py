@@ -38,7 +38,14 @@ SESSIONS_LOOKED_AT = 100
 class StripeGateway:
     """Stripe as ``gateways.payments.Payments``. One for the process; it serves many threads."""
 
-    def __init__(self, key: str, api_base: str, terms: Terms, unit_is_open: Callable[[], bool]):
+    def __init__(
+        self,
+        key: str,
+        api_base: str,
+        terms: Terms,
+        unit_is_open: Callable[[], bool],
+        retries: int = RETRIES,
+    ):
         self.terms = terms
         self._unit_is_open = unit_is_open
         self._session = PatientSession(api_base)
@@ -47,7 +54,7 @@ class StripeGateway:
         self._client = stripe.StripeClient(
             key,
             base_addresses=bases,  # type: ignore[arg-type]
-            max_network_retries=RETRIES,
+            max_network_retries=retries,
             http_client=stripe.RequestsClient(session=self._session),
         )
 

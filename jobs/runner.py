@@ -102,7 +102,7 @@ class Runner:
 
 
 def due_instant(job: Job) -> datetime | None:
-    """The instant a job should run for now: the latest one missed, or one whose run failed and may be retried."""
+    """The instant a job should run for now: the latest one missed, or one whose failed run may be retried."""
     latest = job.when.latest_due(business_now())
     last = job_runs.last_scheduled_run(job.name)
     after = last.due_at if last else job_runs.jobs_since()

@@ -97,7 +97,7 @@ JOBS: tuple[Job, ...] = (
     ),
     Job(
         "verify-ledger", Daily(time(3, 10)), verify_ledger.run,
-        "Proves every rule of the ledger over every line, and keeps the journal's heads outside the database.",
+        "Proves every rule of the ledger over every line; notes the journal's heads outside the database.",
     ),
     Job(
         "backup", Daily(time(3, 40)), backup.run,

@@ -15,6 +15,7 @@ from sandbox import (  # noqa: F401  (they fill the table of routes)
     catalog,
     checkout,
     customers,
+    disputes,
     intents,
     invoices,
     methods,

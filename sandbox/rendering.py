@@ -13,6 +13,8 @@ MOST_LEVELS = 4
 EXPANDABLE = {
     ("charge", "customer"): "customer",
     ("charge", "payment_intent"): "payment_intent",
+    ("dispute", "charge"): "charge",
+    ("dispute", "payment_intent"): "payment_intent",
     ("checkout.session", "customer"): "customer",
     ("checkout.session", "invoice"): "invoice",
     ("checkout.session", "payment_intent"): "payment_intent",

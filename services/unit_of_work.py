@@ -119,7 +119,7 @@ def _attempt(operation: Callable[[], T]) -> T:
     callbacks: list[Callable[[], None]] = []
     try:
         session.info["unit"] = callbacks
-        session.connection(execution_options={"coffer_write": True})
+        session.on_driver(write=True)
         result = operation()
         session.commit()
     except BaseException:

@@ -73,9 +73,11 @@ def buy(account: OpenAccount) -> Response:
 
 @blueprint.get("/home/<account>/billing/success")
 @account_member("viewer")
-def success(account: OpenAccount) -> str:
+def success(account: OpenAccount) -> str | Response:
     """Back from Checkout: fulfil the order if the webhook has not yet, and say what came of it."""
     session_id = request.args.get("session_id", "")
+    if not session_id:
+        return redirect(url_for("billing.show", account=account.slug))
     order = order_of_session(account.id, session_id)
     is_late = False
     if order.status not in ("paid", "flagged"):

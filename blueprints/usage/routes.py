@@ -3,14 +3,14 @@
 from collections.abc import Iterator
 from typing import Any
 
-from flask import Blueprint, Response, render_template, request, stream_with_context, url_for
+from flask import Blueprint, Flask, Response, current_app, render_template, request, url_for
 
 from blueprints.access import account_member
 from blueprints.usage.forms import HistoryFilters
 from services.accounts.access import OpenAccount
 from services.ledger.balances import positions
-from services.ledger.export import csv_of_history
-from services.ledger.history import HistoryPage, allocations_of, history, line_of
+from services.ledger.export import csv_page
+from services.ledger.history import HistoryPage, HistoryQuery, allocations_of, history, line_of
 
 blueprint = Blueprint("usage", __name__)
 
@@ -62,12 +62,22 @@ def line(account: OpenAccount, transaction_id: int) -> str:
 def csv(account: OpenAccount) -> Response:
     """The filtered history as CSV, streamed."""
     filters = _filters(positions(account.id))
-    chunks: Iterator[str] = csv_of_history(filters.query(account.id, account.time_zone, None, None))
     return Response(
-        stream_with_context(chunks),
+        _csv_chunks(current_app._get_current_object(), filters.query(account.id, account.time_zone, None, None)),
         mimetype="text/csv",
         headers={"Content-Disposition": f'attachment; filename="{account.slug}-history.csv"'},
     )
+
+
+def _csv_chunks(app: Flask, query: HistoryQuery) -> Iterator[str]:
+    """Each page in an application context of its own: none is held while the reader is slow."""
+    cursor = None
+    while True:
+        with app.app_context():
+            text, cursor = csv_page(query, cursor)
+        yield text
+        if cursor is None:
+            return
 
 
 def _filters(types: list[Any]) -> HistoryFilters:

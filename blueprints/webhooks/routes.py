@@ -2,7 +2,7 @@
 
 from flask import Blueprint, current_app, request
 
-from blueprints.access import public
+from blueprints.access import declared
 from extensions import csrf
 from services.billing.inbox import store_event
 
@@ -11,7 +11,7 @@ webhooks = Blueprint("webhooks", __name__)
 
 @webhooks.post("/webhooks/stripe")
 @csrf.exempt
-@public
+@declared("signature:stripe")
 def stripe() -> dict[str, bool]:
     """200 once the event is stored, again for an event that is here already."""
     body = request.get_data(cache=False)

@@ -900,32 +900,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("hold_id", "position", name=op.f("pk_hold_lots")),
     )
     op.create_index(op.f("ix_hold_lots_grant_id"), "hold_lots", ["grant_id"], unique=False)
-    op.create_table(
-        "subscription_months",
-        sa.Column("subscription_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column(
-            "month",
-            sa.Integer(),
-            autoincrement=False,
-            nullable=False,
-            comment="Months since the subscription started, from 0",
-        ),
-        sa.Column("starts_at", sa.BigInteger(), nullable=False),
-        sa.Column("ends_at", sa.BigInteger(), nullable=False, comment="Exclusive"),
-        sa.Column("grant_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.CheckConstraint("ends_at > starts_at", name=op.f("ck_subscription_months_half_open")),
-        sa.CheckConstraint("month >= 0", name=op.f("ck_subscription_months_month")),
-        sa.ForeignKeyConstraint(
-            ["grant_id"], ["grants.id"], name=op.f("fk_subscription_months_grant_id"), ondelete="RESTRICT"
-        ),
-        sa.ForeignKeyConstraint(
-            ["subscription_id"],
-            ["subscriptions.id"],
-            name=op.f("fk_subscription_months_subscription_id"),
-            ondelete="RESTRICT",
-        ),
-        sa.PrimaryKeyConstraint("subscription_id", "month", name=op.f("pk_subscription_months")),
-    )
     # ### end Alembic commands ###
     for statement in FURTHER_STATEMENTS[op.get_bind().dialect.name]:
         op.execute(sa.text(statement))

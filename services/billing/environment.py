@@ -16,7 +16,7 @@ from models.catalog import Package
 from models.inbox import InboxEvent
 from services.audit import record
 from services.clock import business_now, wall_now
-from services.operations.facts import drop_fact, fact, set_fact
+from services.operations.facts import drop_fact, fact, keep_fact
 from services.unit_of_work import atomic
 
 INSTANCE_ID = "instance_id"
@@ -27,16 +27,7 @@ NAMES = {"sandbox": "the built-in sandbox", "test": "a Stripe test account", "li
 
 def instance_id() -> str:
     """The random id of this instance, which everything sent to the provider carries."""
-    return fact(INSTANCE_ID) or _new_instance_id()
-
-
-@atomic
-def _new_instance_id() -> str:
-    known = fact(INSTANCE_ID)
-    if known is None:
-        known = secrets.token_hex(12)
-        set_fact(INSTANCE_ID, known)
-    return known
+    return fact(INSTANCE_ID) or keep_fact(INSTANCE_ID, secrets.token_hex(12))
 
 
 def check_environment(environment: str) -> None:
@@ -52,9 +43,8 @@ def check_environment(environment: str) -> None:
 @atomic
 def note_environment(environment: str) -> None:
     """Record the environment with the first payment that is begun. Raises Conflict as above. Idempotent."""
+    keep_fact(PAYMENT_ENVIRONMENT, environment)
     check_environment(environment)
-    if fact(PAYMENT_ENVIRONMENT) is None:
-        set_fact(PAYMENT_ENVIRONMENT, environment)
 
 
 @atomic

@@ -94,6 +94,10 @@ def _credit(session: CheckoutSession, actor: str, *, is_live: bool) -> Outcome:
     return "paid"
 
 
+def _is_here(session: CheckoutSession) -> bool:
+    return db.session.scalar(select(Order.id).where(Order.public_id == session.order_id)) is not None
+
+
 def _locked_order(session: CheckoutSession) -> Order:
     """The order of a session, its account locked. Raises Conflict where this database has none."""
     account_id = db.session.scalar(select(Order.account_id).where(Order.public_id == session.order_id))
@@ -146,6 +150,8 @@ def _flag(session: CheckoutSession, reason: str) -> Outcome:
 @atomic
 def _note_unpaid(session: CheckoutSession, intent: IntentFacts | None) -> Outcome:
     """What has become of an order that is not paid: a payment under way or refused, or the order over."""
+    if not _is_here(session):
+        return "foreign"  # begun after the backup that this database was restored from, and never paid
     order = _locked_order(session)
     payment = db.session.scalar(select(Payment).where(Payment.order_id == order.id))
     if payment is not None and payment.status in SETTLED:

@@ -5,11 +5,12 @@ ids, an offset to a sequence number where it can be. Totals come from kept count
 10,000 and then unknown. Source: docs/ledger.md, history.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, func, or_, select
+from sqlalchemy import Select, func, or_, select, union_all
 
 from errors import InvalidRequest, NotFound
 from extensions import db
@@ -180,12 +181,15 @@ def _fetch(
     starts_at_top = query.cursor is None and query.newer_than is None
     if _is_unfiltered(query, types) and starts_at_top and len(pages) == 1:
         return _from_sequence(query, pages[0])
-    wanted = query.offset + query.limit + 1
+    if query.offset and query.newer_than is None:
+        first_id = _id_at_offset(query, types, credit_type_id)
+        if first_id is None:
+            return []
+        query = replace(query, offset=0, cursor=first_id + 1)
+    wanted = query.limit + 1
     found: list[HistoryLine] = []
-    for line_type in [None] if types == TRANSACTION_TYPES else types:
-        statement = _filtered(_lines(query.account_id), query, credit_type_id)
-        if line_type is not None:
-            statement = statement.where(Transaction.type == line_type)
+    for line_type in _ranges(types):
+        statement = _of_type(_filtered(_lines(query.account_id), query, credit_type_id), line_type)
         if query.cursor is not None:
             statement = statement.where(Transaction.id < query.cursor)
         order = Transaction.id.desc()
@@ -194,7 +198,27 @@ def _fetch(
         rows = db.session.execute(statement.order_by(order).limit(wanted))
         found += [HistoryLine(*row) for row in rows]
     found.sort(key=lambda line: -line.id)
-    return found[-wanted:] if query.newer_than is not None else found[query.offset : wanted]
+    return found[-wanted:] if query.newer_than is not None else found[:wanted]
+
+
+def _id_at_offset(query: HistoryQuery, types: tuple[str, ...], credit_type_id: int | None) -> int | None:
+    """The id of the line that so many newer ones precede; they are skipped within the indexes, not read."""
+    of_account = select(Transaction.id).where(Transaction.account_id == query.account_id)
+    if query.cursor is not None:
+        of_account = of_account.where(Transaction.id < query.cursor)
+    arms = [_of_type(_filtered(of_account, query, credit_type_id), line_type) for line_type in _ranges(types)]
+    ids = union_all(*arms) if len(arms) > 1 else arms[0]
+    statement = ids.order_by(ids.selected_columns.id.desc()).limit(1).offset(query.offset)
+    return db.session.scalar(statement)
+
+
+def _ranges(types: tuple[str, ...]) -> Sequence[str | None]:
+    """The index ranges to read: all lines are one."""
+    return (None,) if types == TRANSACTION_TYPES else types
+
+
+def _of_type(statement: Select[Any], line_type: str | None) -> Select[Any]:
+    return statement if line_type is None else statement.where(Transaction.type == line_type)
 
 
 def _from_sequence(query: HistoryQuery, page: Balance) -> list[HistoryLine]:

@@ -1,10 +1,14 @@
 """What an instance's database knows of itself, as named facts."""
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, text
 
 from extensions import db
 from models.jobs import InstanceFact
 from services.unit_of_work import atomic
+
+_INSERT = "INSERT INTO instance_facts (name, value) VALUES (:name, :value) ON CONFLICT (name) DO "
+SET_FACT = text(_INSERT + "UPDATE SET value = excluded.value")
+KEEP_FACT = text(_INSERT + "NOTHING")
 
 
 def fact(name: str) -> str | None:
@@ -15,7 +19,14 @@ def fact(name: str) -> str | None:
 @atomic
 def set_fact(name: str, value: str) -> None:
     """Set a fact, replacing what it was. Idempotent."""
-    db.session.merge(InstanceFact(name=name, value=value))
+    db.session.execute(SET_FACT, {"name": name, "value": value})
+
+
+@atomic
+def keep_fact(name: str, value: str) -> str:
+    """Set a fact where nobody has; the value it has afterwards, whoever was first."""
+    db.session.execute(KEEP_FACT, {"name": name, "value": value})
+    return fact(name) or value
 
 
 @atomic

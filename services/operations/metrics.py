@@ -20,11 +20,12 @@ def metrics_text() -> bytes:
     _ledger(registry)
     _jobs(registry)
     events = Gauge("coffer_inbox_events", "Stripe's events by state", ["state"], registry=registry)
-    counted = dict(
-        db.session.execute(select(InboxEvent.state, func.count()).group_by(InboxEvent.state)).tuples()
-    )
     for state in INBOX_STATES:
-        events.labels(state).set(counted.get(state, 0))
+        events.labels(state).set(0)
+    for state, number in db.session.execute(
+        select(InboxEvent.state, func.count()).group_by(InboxEvent.state)
+    ):
+        events.labels(state).set(number)
     return generate_latest(registry)
 
 

@@ -29,7 +29,9 @@ def prune_all() -> dict[str, int]:
     """Drop what is past its time, in short units, and say how many rows of what. Idempotent."""
     now = wall_now()
     return {
-        "idempotency keys": _drop(IdempotencyKey.__table__, IdempotencyKey.created_at < now - KEEP_IDEMPOTENCY_KEYS),
+        "idempotency keys": _drop(
+            IdempotencyKey.__table__, IdempotencyKey.created_at < now - KEEP_IDEMPOTENCY_KEYS
+        ),
         "sessions": _drop(UserSession.__table__, _ended_sessions(now)),
         "tokens": _drop(OneTimeToken.__table__, OneTimeToken.expires_at < now - KEEP_TOKENS),
         "throttles": _drop(LoginThrottle.__table__, LoginThrottle.window_started_at < now - KEEP_THROTTLES),

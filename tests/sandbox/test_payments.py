@@ -4,6 +4,7 @@ import pytest
 import stripe
 
 from sandbox.checkout import pay_checkout
+from sandbox.disputes import close_dispute, open_dispute
 from sandbox.intents import authenticate_intent, settle_payment
 from sandbox.refunds import fail_refund
 from tests.sandbox.conftest import event_types, new_session
@@ -203,3 +204,22 @@ class TestMoneyOfTheAccount:
         pay(client, amount=500)
         client.v1.refunds.create({"payment_intent": paid.id, "amount": 100})
         assert [(f.amount, f.currency) for f in client.v1.balance.retrieve().available] == [(1300, "usd")]
+
+
+class TestDisputes:
+    @pytest.mark.parametrize(
+        ("outcome", "last"), [("won", "charge.dispute.funds_reinstated"), ("lost", "charge.dispute.closed")]
+    )
+    def test_opened_and_decided(self, client, server, outcome, last):
+        paid = pay(client)
+        dispute = open_dispute(server.store, paid.latest_charge)
+        assert client.v1.charges.retrieve(paid.latest_charge).disputed
+        with pytest.raises(stripe.InvalidRequestError) as refusal:
+            client.v1.refunds.create({"payment_intent": paid.id})
+        assert refusal.value.code == "charge_disputed"
+        close_dispute(server.store, dispute["id"], outcome)
+        found = client.v1.disputes.list({"payment_intent": paid.id, "expand": ["data.charge"]}).data[0]
+        assert (found.id, found.status, found.amount) == (dispute["id"], outcome, 900)
+        assert found.charge.id == paid.latest_charge
+        assert client.v1.disputes.retrieve(dispute["id"]).reason == "fraudulent"
+        assert event_types(client)[-1] == last

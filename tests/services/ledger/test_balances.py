@@ -148,7 +148,7 @@ class TestEffectiveWithoutWriting:
             sql(f'ALTER DATABASE "{db.engine.url.database}" SET default_transaction_read_only = on')
             db.engine.dispose()
         else:
-            event.listen(db.engine, "begin", lambda c: c.exec_driver_sql("PRAGMA query_only = ON"))
+            event.listen(db.engine, "checkout", lambda c, *_: c.execute("PRAGMA query_only = ON"))
         assert desk.balance == 0
         assert len(desk.lines()) == 1
 

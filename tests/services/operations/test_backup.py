@@ -73,7 +73,7 @@ class TestBackup:
                 writer.join()
         assert len(spent) > files[0][0], "nobody wrote while the backups were made"
         for before, path, after in files:
-            # A spend is counted once its commit has returned, so up to one a writer is in without being counted.
+            # A spend is counted after its commit: up to one a writer is in without being counted.
             assert before <= 100_000 - balance_in_file(path) <= after + len(writers)
         restored = restore(migrated_app, files[-1][1])
         report = verify_ledger(read_heads(tmp_path / HEADS_FILE))

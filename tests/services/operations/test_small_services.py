@@ -92,7 +92,8 @@ class TestPrune:
             )  # fmt: skip
         dropped = prune_all()
         assert dropped == {
-            "idempotency keys": 5, "sessions": 5, "tokens": 5, "throttles": 5, "inbox bodies": 5, "job runs": 5,
+            "idempotency keys": 5, "sessions": 5, "tokens": 5, "throttles": 5, "inbox bodies": 5,
+            "job runs": 5,
         }  # fmt: skip
         for table in (IdempotencyKey, UserSession, OneTimeToken, LoginThrottle, JobRun):
             assert count(table) == 1

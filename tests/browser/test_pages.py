@@ -1,0 +1,144 @@
+"""Every page, light and dark, wide and narrow: nothing for axe or the console to complain of."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.browser.checkout import HOME, NEEDS_3DS, buy, pay, to_checkout
+from tests.browser.conftest import MARIA, SAM, Visits
+
+FIRST_VISIT_BYTES, LATER_PAGE_BYTES = 80_000, 7_500
+SETTLED = """() => Promise.all(document.getAnimations()
+  .filter(one => one.effect.getComputedTiming().iterations !== Infinity)
+  .map(one => one.finished.catch(() => 0)))"""
+MISSING_ICONS = """async () => {
+  const sprites = {};
+  const missing = [];
+  for (const use of document.querySelectorAll("use")) {
+    const [path, name] = use.getAttribute("href").split("#");
+    sprites[path] ??= new DOMParser().parseFromString(await (await fetch(path)).text(), "image/svg+xml");
+    if (!sprites[path].getElementById(name)) missing.push(name);
+  }
+  return missing;
+}"""
+
+
+def _first_line(page: Any) -> None:
+    page.goto(f"{HOME}/usage")
+    page.locator("#history .row-link").first.click()
+    page.wait_for_url(re.compile(r"/usage/\d+"))
+
+
+def _confirm(page: Any) -> None:
+    to_checkout(page)
+    pay(page, NEEDS_3DS)
+    page.wait_for_url("**/confirm**")
+
+
+def _receipt(page: Any) -> None:
+    page.goto(f"{HOME}/billing")
+    page.get_by_role("link", name="Receipt").first.click()
+    page.wait_for_url("**/sandbox/invoices/**")
+
+
+def _at(path: str) -> Callable[[Any], None]:
+    return lambda page: page.goto(path)
+
+
+SIGNED_IN: dict[str, Callable[[Any], None]] = {
+    "overview": _at(f"{HOME}/overview"),
+    "usage": _at(f"{HOME}/usage"),
+    "usage filtered to nothing": _at(f"{HOME}/usage?text=nothing+like+it"),
+    "usage with a wrong filter": _at(f"{HOME}/usage?since=2026-11-02&until=2026-11-01"),
+    "line": _first_line,
+    "billing": _at(f"{HOME}/billing"),
+    "buy credits": _at(f"{HOME}/billing?buy-credits=1"),
+    "success": buy,
+    "members": _at(f"{HOME}/members"),
+    "profile": _at("/profile"),
+    "checkout": to_checkout,
+    "3-D Secure": _confirm,
+    "receipt": _receipt,
+    "not there": _at("/no/such/page"),
+}
+PUBLIC = {
+    "sign in": _at("/sign-in"),
+    "forgot password": _at("/forgot-password"),
+    "pricing": _at("/pricing"),
+    "API": _at("/api/docs"),
+}
+ALL = [
+    *((name, MARIA, go) for name, go in SIGNED_IN.items()),
+    ("locked", SAM, _at("/home/juniper/overview")),
+    *((name, None, go) for name, go in PUBLIC.items()),
+]
+
+
+def violations(page: Any) -> list[str]:
+    """What axe finds, as lines that name the rule and the element."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed")
+    page.evaluate(SETTLED)
+    found = axe.Axe().run(page).response["violations"]
+    return [f"{rule['id']}: {node['html'][:160]}" for rule in found for node in rule["nodes"]]
+
+
+@pytest.mark.parametrize(("name", "person", "go"), ALL, ids=[name for name, *_ in ALL])
+def test_page_has_no_violation_in_either_theme_at_either_width(
+    visits: Visits, name: str, person: str | None, go: Callable[[Any], None]
+) -> None:
+    visits.expected = ("status of 404",) if name == "not there" else ()
+    page = visits.open(person)
+    go(page)
+    found = []
+    for theme in ("light", "dark"):
+        page.emulate_media(color_scheme=theme)
+        for width in (1280, 390):
+            page.set_viewport_size({"width": width, "height": 900})
+            found += [f"{theme}, {width}: {line}" for line in violations(page)]
+            if page.evaluate("document.documentElement.scrollWidth") > width:
+                found.append(f"{theme}, {width}: scrolls sideways")
+    assert found == []
+    assert page.locator("h1").count() == 1
+    if "/sandbox/" not in page.url:
+        assert page.evaluate(MISSING_ICONS) == []
+
+
+def _transferred(page: Any, path: str) -> dict[str, int]:
+    """Bytes on the wire by address, headers left out."""
+    sizes: dict[str, int] = {}
+    client = page.context.new_cdp_session(page)
+    client.send("Network.enable")
+    names: dict[str, str] = {}
+    client.on("Network.responseReceived", lambda e: names.update({e["requestId"]: e["response"]["url"]}))
+    client.on("Network.dataReceived", lambda e: sizes.update(
+        {names[e["requestId"]]: sizes.get(names[e["requestId"]], 0) + e["encodedDataLength"]}))  # fmt: skip
+    page.goto(path, wait_until="networkidle")
+    client.detach()
+    return sizes
+
+
+def test_first_visit_and_later_pages_are_light(visits: Visits) -> None:
+    page = visits.open()
+    first = _transferred(page, f"{HOME}/overview")
+    assert len(first) > 12
+    assert sum(first.values()) < FIRST_VISIT_BYTES, first
+    for path in (f"{HOME}/billing", f"{HOME}/usage", f"{HOME}/overview"):
+        later = _transferred(page, path)
+        assert sum(later.values()) < LATER_PAGE_BYTES, later
+        assert page.evaluate("performance.getEntriesByType('navigation')[0].encodedBodySize") > 1000
+
+
+def test_policy_stops_what_a_page_must_not_do(visits: Visits) -> None:
+    """The watch over the consoles would see a violation: here is one, and it is blocked."""
+    page = visits.open()
+    page.goto(f"{HOME}/overview")
+    page.evaluate(
+        """() => { const script = document.createElement("script");
+           script.textContent = "window.ran = true"; document.body.append(script); }"""
+    )
+    page.wait_for_timeout(100)
+    assert page.evaluate("window.ran") is None
+    assert any("Content Security Policy" in said for said in visits.complaints)
+    visits.complaints.clear()
