@@ -14,10 +14,12 @@ def main() -> None:
     parser.add_argument("--key", default="sk_test_sandbox", help="the API key it accepts")
     parser.add_argument("--webhook-url", help="where events are delivered")
     parser.add_argument("--webhook-secret", default="whsec_sandbox")
+    parser.add_argument("--public-base-url", default="", help="the origin under which browsers see /sandbox/")
+    parser.add_argument("--seller", default="Demo shop", help="whose name the pages show")
     given = parser.parse_args()
     server = SandboxServer(
         given.path, given.key, port=given.port, webhook_url=given.webhook_url,
-        webhook_secret=given.webhook_secret,
+        webhook_secret=given.webhook_secret, public_base_url=given.public_base_url, seller=given.seller,
     )  # fmt: skip
     server.start()
     print(f"The sandbox speaks Stripe's API at {server.base_url} with the key {given.key}", flush=True)

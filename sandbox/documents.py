@@ -11,6 +11,7 @@ THREE_DECIMAL = ("bhd", "jod", "kwd", "omr", "tnd")
 SIGNS = {"usd": "$", "eur": "€", "gbp": "£"}
 FIRST_LINE_Y = 270
 LINE_HEIGHT = 22
+LINES_SHOWN = 18  # more would run off the page
 
 
 def money(amount: int, currency: str) -> str:
@@ -40,9 +41,13 @@ def invoice_pdf(invoice: Object) -> bytes:
         Text(56, 240, "Description", bold=True),
         Text(539, 240, "Amount", bold=True, right=True),
     ]
-    for line in invoice["lines"]["data"]:
+    lines = invoice["lines"]["data"]
+    for line in lines[:LINES_SHOWN]:
         texts.append(Text(56, y, f"{line['description']}  x {line['quantity']}"))
         texts.append(Text(539, y, money(line["amount"], currency), right=True))
+        y += LINE_HEIGHT
+    if len(lines) > LINES_SHOWN:
+        texts.append(Text(56, y, f"and {len(lines) - LINES_SHOWN} more"))
         y += LINE_HEIGHT
     taxes = sum(part["amount"] for part in invoice["total_taxes"])
     for name, amount in (("Subtotal", invoice["subtotal"]), ("Tax", taxes), ("Total", invoice["total"])):
@@ -50,4 +55,4 @@ def invoice_pdf(invoice: Object) -> bytes:
         texts.append(Text(539, y + 12, money(amount, currency), bold=name == "Total", right=True))
         y += LINE_HEIGHT
     texts.append(Text(56, 800, "Made by the sandbox: no real money has moved.", 9))
-    return document(texts, rules=(250, FIRST_LINE_Y + LINE_HEIGHT * len(invoice["lines"]["data"]) - 12))
+    return document(texts, rules=(250, y - LINE_HEIGHT * 3 - 12))

@@ -39,7 +39,7 @@ class SandboxServer:
         public_base_url: str = "",
         port: int = 0,
         delivery: DeliveryOptions | None = None,
-        seller: str = "Sandbox",
+        seller: str = "Demo shop",
         tax_percent: int = 0,
         refuse_when: Callable[[Mapping[str, str]], str | None] | None = None,
     ):

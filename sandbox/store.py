@@ -88,7 +88,7 @@ class Store:
         self.on_event: Callable[[], None] = lambda: None
         self.ids_per_fact = 1
         self.public_base_url = ""
-        self.seller = "Sandbox"
+        self.seller = "Demo shop"
         self.tax_percent = 0
 
     def now(self) -> int:
