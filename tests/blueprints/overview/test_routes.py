@@ -59,4 +59,4 @@ class TestWhatItShows:
         home = household(app, make_account("acme", status="frozen"))
         text = home.as_("owner").get(PATH).text
         assert "This account is frozen." in text
-        assert "buy-credits" not in text
+        assert "buy-credits" not in text and "billing/buy" not in text
