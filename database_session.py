@@ -80,7 +80,8 @@ class DriverSession(Session):
 
     def close(self) -> None:
         """Let go of everything; what was not committed is undone."""
-        super().close()
+        if self.in_transaction() or len(self.identity_map) or not self._is_clean():
+            super().close()
         self._end(commit=False)
 
     def _end(self, *, commit: bool) -> None:

@@ -9,7 +9,6 @@ import os
 import socket
 import sys
 from contextlib import ExitStack
-from functools import partial
 
 from flask import Flask
 from granian.constants import HTTPModes, Interfaces
@@ -19,11 +18,11 @@ from granian.server.mt import MTServer
 import sqlite_library
 from app import create_app
 from blueprints.auth.links import first_operator_link
+from commands.demo import loaded
 from config import Settings, SettingsError, load_settings
 from errors import CofferError
 from extensions import db
 from jobs.runner import Runner
-from payments_wiring import pay_in_sandbox
 from services.accounts.presence import has_accounts
 from services.operations.instance_lock import instance_lock
 from services.operations.schema import upgrade_at_start
@@ -125,14 +124,10 @@ def _load_demo(app: Flask, settings: Settings) -> list[str]:
     """Fill a new instance for a newcomer, unless told not to or there is a key of Stripe; what to print."""
     if not settings.coffer_demo or not settings.uses_sandbox:
         return []
-    from services.demo.loading import load_demo
-
     with app.app_context():
-        demo = load_demo(app.extensions["payments"], partial(pay_in_sandbox, app))
+        lines = loaded(app)
         db.session.remove()
-    lines = ["", "The demo is loaded. These log-ins are shown this once:"]
-    lines += [f"  {login.email:<28} {login.password}   {login.about}" for login in demo.logins]
-    return [*lines, f"  API key of Northwind Studio: {demo.api_key}", ""]
+    return ["", *lines, ""]
 
 
 def _greet(settings: Settings, greeting: list[str]) -> None:

@@ -95,7 +95,7 @@ class Instance:
         """SIGKILL: no handler, no flush."""
         assert self.process is not None
         self.process.send_signal(signal.SIGKILL)
-        self.process.wait(10)
+        self.process.wait(60)
 
     def stop(self) -> int:
         """SIGTERM; the exit code."""

@@ -118,7 +118,7 @@ def _bought(found: Instance, provider: PaidAtOnce, key: str) -> Delivery:
     return Delivery(event_id, bought.session_id, json.dumps(body))
 
 
-def _crediting(delivery: Delivery, provider: PaidAtOnce):  # noqa: ANN202
+def _crediting(delivery: Delivery, provider: PaidAtOnce):
     def credit() -> None:
         row_id = store_event(
             delivery.body, delivery.event_id, "checkout.session.completed", delivery.session_id
@@ -129,7 +129,7 @@ def _crediting(delivery: Delivery, provider: PaidAtOnce):  # noqa: ANN202
     return credit
 
 
-def _timed(operations: list) -> Sample:  # noqa: ANN001
+def _timed(operations: list) -> Sample:
     latencies, began = [], time.perf_counter()
     for operation in operations:
         before = time.perf_counter()

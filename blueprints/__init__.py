@@ -13,8 +13,10 @@ from blueprints import (
     error_pages,
     filters,
     health,
+    keys,
     mail,
     members,
+    operator,
     overview,
     pricing,
     request_log,
@@ -39,6 +41,8 @@ def register(app: Flask) -> None:
     api.register(app)
     app.register_blueprint(auth.blueprint)
     app.register_blueprint(members.blueprint)
+    app.register_blueprint(keys.blueprint)
+    app.register_blueprint(operator.blueprint)
     app.register_blueprint(overview.blueprint)
     app.register_blueprint(usage.blueprint)
     app.register_blueprint(billing.blueprint)

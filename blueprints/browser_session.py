@@ -1,6 +1,7 @@
 """The cookie of a signed-in browser, and who it is."""
 
 from flask import Flask, Request, current_app, request, session
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface, SessionMixin
 from flask_login import current_user
 from werkzeug.wrappers import Response
 
@@ -11,8 +12,24 @@ from services.accounts.sessions import SignedIn
 from services.accounts.sign_in import Browser
 
 
+class FormsSessionInterface(SecureCookieSessionInterface):
+    """Flask's signed cookie, left alone by requests that neither bring it nor use it: all of the API's."""
+
+    def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
+        """What the cookie holds; without one, no signature is prepared to check it."""
+        if self.get_cookie_name(app) in request.cookies:
+            return super().open_session(app, request)
+        return self.session_class()
+
+    def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
+        """Write the cookie where the session was looked at or holds something."""
+        if session.accessed or session.modified or len(session):
+            super().save_session(app, session, response)
+
+
 def register(app: Flask) -> None:
     """Let Flask-Login find the person of a request by our cookie alone."""
+    app.session_interface = FormsSessionInterface()
     # Flask-Login's own marker in the signed cookie could not be revoked; it is never written nor read.
     app.config["SESSION_PROTECTION"] = None
     login_manager.request_loader(_person_of)

@@ -21,13 +21,14 @@ def register(app: Flask) -> None:
     if settings.trusted_proxies:
         hops = settings.trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
-    headers = headers_for(settings)
+    headers = headers_for(settings) | {"Cache-Control": "no-store"}
 
     @app.after_request
     def protect(response: Response) -> Response:
-        for name, value in headers.items():
-            response.headers.setdefault(name, value)
-        response.headers.setdefault("Cache-Control", "no-store")
+        # One pass over the headers that are there: asking for each of ours goes through all of them again.
+        there = {name.lower() for name, _ in response.headers}
+        missing = [(name, value) for name, value in headers.items() if name.lower() not in there]
+        response.headers.extend(missing)
         return response
 
 

@@ -15,6 +15,10 @@ from services.accounts.memberships import belongings_of
 from services.accounts.sessions import SignedIn
 from services.ledger.balances import positions
 
+CONSOLE = "/operator/accounts"
+# Pages about the instance: what the operator's own account has does not belong there.
+CONSOLE_PATHS = ("/operator/", "/styleguide")
+
 
 @dataclass(frozen=True, slots=True)
 class Link:
@@ -107,14 +111,15 @@ def shell_for(visitor: SignedIn) -> Shell:
     """The shell of the present request, for whoever is signed in."""
     account = _account_of(visitor)
     home = f"/home/{account.slug}" if account else None
-    may_buy = account is not None and account.allows("member") and account.status != "frozen"
+    shows_money = account is not None and not request.path.startswith(CONSOLE_PATHS)
+    may_buy = shows_money and account.allows("member") and account.status != "frozen"
     return Shell(
         brand_name=_brand_name(),
         brand_href=f"{home}/overview" if home else "/",
-        nav=_navigation(home),
+        nav=_navigation(visitor, account),
         account=ShownAccount(account.slug, account.name, _note_of(account)) if account else None,
         accounts=_switcher(visitor, account),
-        balances=_balances(account),
+        balances=_balances(account if shows_money else None),
         overview_href=f"{home}/overview" if home else None,
         buy_href=f"{home}/billing?buy-credits=1" if may_buy else None,
         buy_label=_("Buy credits") if may_buy else None,
@@ -123,7 +128,7 @@ def shell_for(visitor: SignedIn) -> Shell:
         is_operator=visitor.is_operator,
         user_links=_user_links(visitor),
         sign_out_href="/sign-out",
-        banners=_banners(account),
+        banners=_banners(account if shows_money else None),
     )
 
 
@@ -134,23 +139,33 @@ def _brand_name() -> str:
 def _account_of(visitor: SignedIn) -> OpenAccount | None:
     if "account" in g:
         return g.account
-    slug = first_account_slug(visitor.user_id, visitor.is_operator, session.get(LAST_ACCOUNT))
+    slug = first_account_slug(visitor.user_id, session.get(LAST_ACCOUNT))
     return open_account(slug, visitor.user_id, visitor.is_operator) if slug else None
 
 
-def _navigation(home: str | None) -> list[Link]:
-    if home is None:
-        return []
-    pages = [
-        (_("Overview"), "layout-dashboard", f"{home}/overview"),
-        (_("Usage"), "chart-bar", f"{home}/usage"),
-        (_("Billing"), "credit-card", f"{home}/billing"),
-        (_("Members"), "users", f"{home}/members"),
-    ]
+def _navigation(visitor: SignedIn, account: OpenAccount | None) -> list[Link]:
+    """At most six: they are the tab bar of small screens."""
+    pages: list[tuple[str, str, str]] = []
+    if account is not None:
+        home = f"/home/{account.slug}"
+        pages = [
+            (_("Overview"), "layout-dashboard", f"{home}/overview"),
+            (_("Usage"), "chart-bar", f"{home}/usage"),
+            (_("Billing"), "credit-card", f"{home}/billing"),
+            (_("Members"), "users", f"{home}/members"),
+        ]
+        if account.allows("owner"):
+            pages.append((_("API keys"), "key", f"{home}/keys"))
+    if visitor.is_operator:
+        pages.append((_("Console"), "terminal-2", CONSOLE))
     return [
-        Link(label, href, icon, active=request.path == href or request.path.startswith(href + "/"))
+        Link(label, href, icon, active=_is_within(request.path, "/operator" if href == CONSOLE else href))
         for label, icon, href in pages
     ]
+
+
+def _is_within(path: str, section: str) -> bool:
+    return path == section or path.startswith(section + "/")
 
 
 def _switcher(visitor: SignedIn, account: OpenAccount | None) -> list[AccountEntry]:

@@ -2,7 +2,20 @@
 
 from flask import Flask
 
-from commands import accounts, backup, catalog, demo, jobs, keys, ledger, stripe, users, webhooks
+from commands import (
+    accounts,
+    backup,
+    catalog,
+    demo,
+    doctor,
+    export,
+    jobs,
+    keys,
+    ledger,
+    stripe,
+    users,
+    webhooks,
+)
 
 
 def register(app: Flask) -> None:
@@ -17,5 +30,6 @@ def register(app: Flask) -> None:
     app.cli.add_command(catalog.group)
     app.cli.add_command(stripe.group)
     app.cli.add_command(demo.group)
+    app.cli.add_command(export.group)
+    app.cli.add_command(doctor.doctor)
     app.cli.add_command(webhooks.group)
-    app.extensions["coffer.load_demo"] = demo.loaded

@@ -30,7 +30,7 @@ def loaded(app: Flask) -> list[str]:
     demo = load_demo(app.extensions["payments"], partial(pay_in_sandbox, app))
     people = [f"  {login.email:<26} {login.password}   {login.about}" for login in demo.logins]
     return [
-        "The demo is loaded. Sign in with (shown once; `flask --app app users` can set others):",
+        "The demo is loaded. These log-ins are shown this once:",
         *people,
         f"API key of Northwind Studio: {demo.api_key}",
         f"  curl -H 'Authorization: Bearer {demo.api_key}' "

@@ -24,7 +24,7 @@ class Statement:
 
     def run(self, **parameters: Any) -> Any:
         """Run in the session's transaction and return the driver's cursor."""
-        return self.run_on(db.session().on_driver(), **parameters)
+        return self.run_on(db.session.registry().on_driver(), **parameters)
 
     def run_on(self, connection: Connection | DriverTransaction, **parameters: Any) -> Any:
         """Run on a connection of the caller's own and return the driver's cursor."""
@@ -35,7 +35,7 @@ class Statement:
 
     def run_many(self, rows: Iterable[dict[str, Any]]) -> None:
         """Run once per row of parameters."""
-        connection = db.session().on_driver()
+        connection = db.session.registry().on_driver()
         sql, names, constants = self._for(connection.dialect)
         cursor = connection.connection.cursor()
         cursor.executemany(sql, [_bound(connection.dialect, names, constants, row) for row in rows])
@@ -76,5 +76,8 @@ def _bound(
     dialect: Dialect, names: tuple[str, ...], constants: dict[str, Any], parameters: dict[str, Any]
 ) -> Any:
     if dialect.positional:
-        return [parameters[name] if name in parameters else constants[name] for name in names]
+        try:
+            return list(map(parameters.__getitem__, names))
+        except KeyError:
+            return list(map((constants | parameters).__getitem__, names))
     return constants | parameters

@@ -7,6 +7,7 @@ from werkzeug.wrappers import Response
 from blueprints import browser_session
 from blueprints.access import person, signed_in
 from blueprints.auth.blueprint import blueprint
+from blueprints.auth.browser_names import browser_name
 from blueprints.auth.forms import ChangePasswordForm, NameForm
 from blueprints.auth.routes import Answer
 from blueprints.forms import add_errors
@@ -72,11 +73,14 @@ def _name_form() -> NameForm:
 
 
 def _page(name_form: NameForm, password_form: ChangePasswordForm, status: int) -> tuple[str, int]:
+    visitor = person()
+    open_sessions = sessions.sessions_of(visitor.user_id, visitor.is_operator)
     page = render_template(
         "auth/profile.html",
         name_form=name_form,
         password_form=password_form,
-        sessions=sessions.sessions_of(person().user_id, person().is_operator),
-        session_id=person().session_id,
+        sessions=open_sessions,
+        browsers={one.id: browser_name(one.user_agent) for one in open_sessions},
+        session_id=visitor.session_id,
     )
     return page, status

@@ -78,5 +78,7 @@ def _sign_in_page(form: SignInForm, status: int) -> tuple[str, int]:
 
 def _home() -> str:
     visitor = person()
-    slug = first_account_slug(visitor.user_id, visitor.is_operator, session.get(LAST_ACCOUNT))
-    return f"/home/{slug}/overview" if slug else url_for("auth.profile")
+    slug = first_account_slug(visitor.user_id, session.get(LAST_ACCOUNT))
+    if slug:
+        return f"/home/{slug}/overview"
+    return url_for("operator.accounts" if visitor.is_operator else "auth.profile")

@@ -42,7 +42,7 @@ def invite(account: OpenAccount) -> Response | tuple[str, int]:
     return redirect(url_for("members.show", account=account.slug), 303)
 
 
-@blueprint.post("/<int:membership_id>/role")
+@blueprint.post("/<rowid:membership_id>/role")
 @account_member("owner")
 def change_role(account: OpenAccount, membership_id: int) -> Response:
     """Give a member another role."""
@@ -54,7 +54,7 @@ def change_role(account: OpenAccount, membership_id: int) -> Response:
     )
 
 
-@blueprint.post("/<int:membership_id>/remove")
+@blueprint.post("/<rowid:membership_id>/remove")
 @account_member("owner")
 def remove(account: OpenAccount, membership_id: int) -> Response:
     """Take a member out."""
@@ -65,7 +65,7 @@ def remove(account: OpenAccount, membership_id: int) -> Response:
     )
 
 
-@blueprint.post("/invitations/<int:invitation_id>/cancel")
+@blueprint.post("/invitations/<rowid:invitation_id>/cancel")
 @account_member("owner")
 def cancel_invitation(account: OpenAccount, invitation_id: int) -> Response:
     """Withdraw an invitation."""
@@ -95,5 +95,6 @@ def _page(account: OpenAccount, form: InviteForm, status: int) -> tuple[str, int
         may_change=account.allows("owner"),
         form=form,
         roles=ROLES,
+        confirming=request.args.get("confirm", ""),
     )
     return page, status

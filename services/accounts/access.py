@@ -63,16 +63,10 @@ def open_account(slug: str, user_id: int, is_operator: bool, needed_role: str = 
     return account
 
 
-def first_account_slug(user_id: int, is_operator: bool, preferred: str | None = None) -> str | None:
-    """Where a person begins: the account opened last, else the first one; None where there is none."""
+def first_account_slug(user_id: int, preferred: str | None = None) -> str | None:
+    """Where a person begins: the own account opened last, else the first one; None where there is none."""
     mine = select(Account.slug).join(Membership, Membership.account_id == Account.id)
     mine = mine.where(Membership.user_id == user_id)
-    every = select(Account.slug)
-    if preferred:
-        reachable = every if is_operator else mine
-        if db.session.scalar(reachable.where(Account.slug == preferred)) is not None:
-            return preferred
-    first = db.session.scalar(mine.order_by(Account.name, Account.id).limit(1))
-    if first is None and is_operator:
-        first = db.session.scalar(every.order_by(Account.name, Account.id).limit(1))
-    return first
+    if preferred and db.session.scalar(mine.where(Account.slug == preferred)) is not None:
+        return preferred
+    return db.session.scalar(mine.order_by(Account.name, Account.id).limit(1))

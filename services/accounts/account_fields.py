@@ -13,6 +13,8 @@ from email_validator import EmailNotValidError, validate_email
 
 from models.accounts import ACCOUNT_KINDS
 
+# Words that stand where a slug does in the console's addresses.
+RESERVED_SLUGS = frozenset(["new"])
 _SLUG = re.compile(r"[a-z0-9](?:[a-z0-9_-]*[a-z0-9])?")
 # An operator's word; "parked" is the proof's alone.
 SETTABLE_STATUSES = ("active", "past_due", "frozen")
@@ -37,6 +39,8 @@ def check_slug(value: Any) -> str:
     slug = plain_text(value, 80)
     if not _SLUG.fullmatch(slug):
         raise ValueError("may have lower case letters, digits, - and _ between letters or digits")
+    if slug in RESERVED_SLUGS:
+        raise ValueError("is a reserved word")
     return slug
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, select, text
+from sqlalchemy import bindparam, func, or_, select, text, true
 from sqlalchemy.orm import joinedload
 
 from errors import Conflict, FieldError, InvalidRequest, NotFound
@@ -18,7 +18,7 @@ from extensions import db
 from models.accounts import Account, AccountName
 from models.catalog import Catalog
 from services import audit
-from services.accounts.account_fields import CHECKS
+from services.accounts.account_fields import CHECKS, RESERVED_SLUGS
 from services.clock import business_now
 from services.statements import Statement
 from services.unit_of_work import atomic
@@ -71,6 +71,16 @@ class AccountPage:
     """Accounts in order of age, and where the next page begins."""
 
     accounts: list[AccountView]
+    next_cursor: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class FoundAccounts:
+    """Accounts, newest first; a cursor is None where there is no page on that side."""
+
+    accounts: list[AccountView]
+    total: int
+    previous_cursor: int | None
     next_cursor: int | None
 
 
@@ -164,6 +174,34 @@ def list_accounts(*, limit: int = 50, cursor: int | None = None) -> AccountPage:
     return AccountPage([_view(a) for a in page], page[-1].id if len(found) > limit else None)
 
 
+def find_accounts(
+    search: str = "", *, limit: int = 50, older_than: int | None = None, newer_than: int | None = None
+) -> FoundAccounts:
+    """Accounts whose name, slug or external id holds a text, newest first; without one, every account.
+
+    ``older_than`` turns the page forward and ``newer_than`` back; both are ids of accounts.
+    """
+    assert 1 <= limit <= MOST_PER_PAGE
+    if "\x00" in search:
+        return FoundAccounts([], 0, None, None)
+    columns = (Account.name, Account.slug, Account.external_id)
+    wanted = or_(*(c.icontains(search, autoescape=True) for c in columns)) if search else true()
+    query = select(Account).options(*_WITH_NAMES).where(wanted).limit(limit + 1)
+    if newer_than is not None:
+        found = list(db.session.scalars(query.where(Account.id > newer_than).order_by(Account.id)))
+        page, has_newer, has_older = found[:limit][::-1], len(found) > limit, True
+    else:
+        older = query if older_than is None else query.where(Account.id < older_than)
+        found = list(db.session.scalars(older.order_by(Account.id.desc())))
+        page, has_newer, has_older = found[:limit], older_than is not None, len(found) > limit
+    return FoundAccounts(
+        [_view(account) for account in page],
+        db.session.scalar(select(func.count()).select_from(Account).where(wanted)) or 0,
+        page[0].id if page and has_newer else None,
+        page[-1].id if page and has_older else None,
+    )
+
+
 def checked(values: dict[str, Any]) -> dict[str, Any]:
     """The values in their stored form. Raises InvalidRequest naming each field that is wrong."""
     clean, refused = {}, []
@@ -212,7 +250,7 @@ def _free_slug(name: str) -> str:
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
     stem = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:LONGEST_MADE_SLUG].strip("-") or "account"
     for slug in (stem, *(f"{stem}-{number}" for number in range(2, 10))):
-        if ACCOUNT_NAMED.first(of_name=slug) is None:
+        if slug not in RESERVED_SLUGS and ACCOUNT_NAMED.first(of_name=slug) is None:
             return slug
     return f"{stem}-{secrets.token_hex(4)}"
 

@@ -15,7 +15,7 @@ from datetime import datetime
 from sqlalchemy import bindparam, select, update
 from sqlalchemy.exc import DBAPIError
 
-from errors import CofferError, InvalidRequest, NotFound, Unauthorized
+from errors import CofferError, Forbidden, InvalidRequest, NotFound, Unauthorized
 from extensions import db
 from models.accounts import SCOPES, Account, ApiKey
 from services import audit
@@ -90,19 +90,34 @@ def mint(
 
 
 @atomic
-def revoke(key_id: int, account_id: int | None = None, *, actor: str = "command") -> None:
-    """End a key for good; again is fine. ``account_id`` limits it to that account's. Raises NotFound."""
+def revoke(
+    key_id: int,
+    account_id: int | None = None,
+    *,
+    actor: str = "command",
+    only_platform: bool = False,
+    only_scopes: tuple[str, ...] = SCOPES,
+) -> None:
+    """End a key for good; again is fine. ``account_id`` limits it to that account's.
+
+    Raises NotFound; Forbidden for a key that may do more than ``only_scopes``.
+    """
     key = db.session.get(ApiKey, key_id)
-    if key is None or (account_id is not None and key.account_id != account_id):
+    is_elsewhere = key is not None and account_id is not None and key.account_id != account_id
+    if key is None or is_elsewhere or (only_platform and key.account_id is not None):
         raise NotFound("There is no such key.")
+    if not _scopes(key.scopes) <= set(only_scopes):
+        raise Forbidden("This key was made by an operator, and only an operator ends it.")
     if key.revoked_at is None:
         key.revoked_at = wall_now()
         audit.record("key.revoked", actor, key.account_id, key_id=key_id)
 
 
-def list_keys(account_id: int | None = None) -> list[KeyView]:
-    """Every key, newest first, or one account's."""
+def list_keys(account_id: int | None = None, *, only_platform: bool = False) -> list[KeyView]:
+    """Every key, newest first, or one account's, or those of the whole instance."""
     query = select(ApiKey, Account.slug).outerjoin(Account, Account.id == ApiKey.account_id)
+    if only_platform:
+        query = query.where(ApiKey.account_id.is_(None))
     if account_id is not None:
         query = query.where(ApiKey.account_id == account_id)
     return [

@@ -76,13 +76,13 @@ class TestRead:
 
 class TestChange:
     def test_changes_and_names_follow(self, platform, acme, problem_of):
-        body = {"name": "New", "slug": "new", "external_id": "x/1", "status": "frozen", "email": "e@x.org"}
+        body = {"name": "New", "slug": "newer", "external_id": "x/1", "status": "frozen", "email": "e@x.org"}
         response = platform.patch("/api/accounts/acme", body)
         assert response.status_code == 200
         assert {field: response.get_json()[field] for field in body} == body
         assert problem_of(platform.get("/api/accounts/acme")) == (404, "not_found")
-        assert platform.get("/api/accounts/x/1").get_json()["slug"] == "new"
-        cleared = platform.patch("/api/accounts/new", {"external_id": None, "email": None}).get_json()
+        assert platform.get("/api/accounts/x/1").get_json()["slug"] == "newer"
+        cleared = platform.patch("/api/accounts/newer", {"external_id": None, "email": None}).get_json()
         assert (cleared["external_id"], cleared["email"]) == (None, None)
         assert problem_of(platform.get("/api/accounts/x/1")) == (404, "not_found")
 

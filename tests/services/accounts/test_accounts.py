@@ -7,7 +7,13 @@ from errors import Conflict, InvalidRequest, NotFound
 from extensions import db
 from models.accounts import Account, AccountName
 from models.catalog import Catalog
-from services.accounts.accounts import NewAccount, account_by_name, create_account, update_account
+from services.accounts.accounts import (
+    NewAccount,
+    account_by_name,
+    create_account,
+    find_accounts,
+    update_account,
+)
 from services.clock import business_now
 
 
@@ -73,3 +79,35 @@ class TestByName:
     def test_unknown_names(self, either_app, name):
         with pytest.raises(NotFound):
             account_by_name(name)
+
+
+class TestFind:
+    def test_by_name_slug_and_external_id_whatever_the_case(self, either_app):
+        create_account(NewAccount(name="Blue Fish", slug="bf", external_id="Customer-77"))
+        create_account(NewAccount(name="Acme"))
+        for search in ("BLUE", "Bf", "customer-7"):
+            found = find_accounts(search)
+            assert ([a.slug for a in found.accounts], found.total) == (["bf"], 1), search
+
+    def test_signs_with_a_meaning_in_sql_mean_themselves(self, either_app):
+        create_account(NewAccount(name="100% juice", slug="juice"))
+        create_account(NewAccount(name="Acme"))
+        assert [a.slug for a in find_accounts("%").accounts] == ["juice"]
+        assert find_accounts("_").accounts == find_accounts("\x00").accounts == []
+
+    def test_pages_turn_forward_and_back(self, either_app):
+        ids = [create_account(NewAccount(name=f"A{number}"))[0].id for number in range(5)]
+        first = find_accounts(limit=2)
+        assert [a.id for a in first.accounts] == [ids[4], ids[3]]
+        assert (first.total, first.previous_cursor, first.next_cursor) == (5, None, ids[3])
+        second = find_accounts(limit=2, older_than=first.next_cursor)
+        assert [a.id for a in second.accounts] == [ids[2], ids[1]]
+        last = find_accounts(limit=2, older_than=second.next_cursor)
+        assert ([a.id for a in last.accounts], last.next_cursor) == ([ids[0]], None)
+        back = find_accounts(limit=2, newer_than=second.previous_cursor)
+        assert back == first
+
+    def test_a_reserved_word_is_no_slug(self, either_app):
+        with pytest.raises(InvalidRequest):
+            create_account(NewAccount(name="A", slug="new"))
+        assert create_account(NewAccount(name="New"))[0].slug == "new-2"

@@ -102,7 +102,7 @@ class TestOpenAccount:
         ann = make_person("ann@example.com", make_account("zebra"))
         memberships.add_member(ann, account_id, "viewer", actor="command")
         fresh()
-        assert first_account_slug(ann, False) == "acme"
-        assert first_account_slug(ann, False, "zebra") == "zebra"
-        assert first_account_slug(ann, False, "not-mine") == "acme"
-        assert first_account_slug(make_person("new@example.com"), False) is None
+        assert first_account_slug(ann) == "acme"
+        assert first_account_slug(ann, "zebra") == "zebra"
+        assert first_account_slug(ann, "not-mine") == "acme"
+        assert first_account_slug(make_person("new@example.com")) is None
