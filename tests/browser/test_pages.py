@@ -10,9 +10,10 @@ from tests.browser.checkout import HOME, NEEDS_3DS, buy, pay, to_checkout
 from tests.browser.conftest import MARIA, SAM, Visits
 
 FIRST_VISIT_BYTES, LATER_PAGE_BYTES = 80_000, 7_500
-SETTLED = """() => Promise.all(document.getAnimations()
-  .filter(one => one.effect.getComputedTiming().iterations !== Infinity)
-  .map(one => one.finished.catch(() => 0)))"""
+# An animation that was interrupted by a change of size may never end: a second is enough for all of ours.
+SETTLED = """() => Promise.race([new Promise(done => setTimeout(done, 1000)), Promise.all(
+  document.getAnimations().filter(one => one.effect.getComputedTiming().iterations !== Infinity)
+  .map(one => one.finished.catch(() => 0)))]).then(() => true)"""
 MISSING_ICONS = """async () => {
   const sprites = {};
   const missing = [];
