@@ -29,6 +29,10 @@ def hosted_pages(store: Store) -> Flask:
     def style() -> Response:
         return send_file(ROOT / "static" / "css" / "sandbox.css", max_age=3600)
 
+    @pages.get("/icon.svg")
+    def icon() -> Response:
+        return send_file(ROOT / "static" / "img" / "favicon.svg", max_age=3600)
+
     @pages.get("/pay/<session_id>")
     def pay(session_id: str) -> str | AnyResponse:
         return _show(_open_session(store, session_id))
