@@ -38,6 +38,7 @@ def hosted_pages(store: Store) -> Flask:
     pages.add_template_filter(_grouped, "grouped")
     pages.context_processor(lambda: {"seller": store.seller, "brands": CARD_BRANDS})
     pages.add_url_rule("/style.css", "style", _style)
+    pages.add_url_rule("/icon.svg", "icon", _icon)
     _add_checkout(pages, store)
     _add_authentication(pages, store)
     _add_documents(pages, store)
@@ -49,6 +50,10 @@ def hosted_pages(store: Store) -> Flask:
 
 def _style() -> Response:
     return send_file(ROOT / "static" / "css" / "sandbox.css", max_age=3600)
+
+
+def _icon() -> Response:
+    return send_file(ROOT / "static" / "img" / "favicon.svg", max_age=3600)
 
 
 def _add_checkout(pages: Flask, store: Store) -> None:
@@ -117,11 +122,13 @@ def _add_authentication(pages: Flask, store: Store) -> None:
 
 
 def _add_documents(pages: Flask, store: Store) -> None:
+    # ``invoice_pdf`` leads to the page too: one that can be printed, with the file a link away.
     @pages.get("/invoices/<invoice_id>")
+    @pages.get("/invoices/<invoice_id>/pdf")
     def invoice(invoice_id: str) -> str:
         return render_template("invoice.html", invoice=store.get("invoice", invoice_id))
 
-    @pages.get("/invoices/<invoice_id>/pdf")
+    @pages.get("/invoices/<invoice_id>/invoice.pdf")
     def pdf(invoice_id: str) -> Response:
         found = store.get("invoice", invoice_id)
         name = f"Invoice-{found['number']}.pdf"

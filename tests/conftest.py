@@ -26,6 +26,7 @@ from models.accounts import Account, AccountName
 from models.catalog import CreditType
 from services.clock import set_business_offset
 from services.ledger.proof import verify_ledger
+from tests.chromium import browser  # noqa: F401  (a fixture)
 
 LEDGER_KEY = "ledger-key-of-the-tests-0123456789abcdef"
 _numbers = itertools.count(1)

@@ -60,9 +60,10 @@ def csv_row(values: Iterable[Any]) -> str:
 
 def csv_of_record(record: dict[str, Any]) -> str:
     """A record as CSV. Text that a spreadsheet would run as a formula gets an apostrophe in front."""
-    return csv_row(value if name in AMOUNTS else _text_cell(value) for name, value in record.items())
+    return csv_row(value if name in AMOUNTS else as_text_cell(value) for name, value in record.items())
 
 
-def _text_cell(value: Any) -> str:
+def as_text_cell(value: Any) -> str:
+    """A cell that a spreadsheet takes as text: what looks like a formula gets an apostrophe in front."""
     text = "" if value is None else str(value)
     return f"'{text}" if text.startswith(FORMULA_STARTS) else text

@@ -19,6 +19,8 @@ from models.ledger import TRANSACTION_TYPES, Allocation, Balance, Grant, Transac
 from services.ledger.book import COUNTED_TYPES
 
 MOST_COUNTED = 10_000
+# What a column of ids can hold; a greater number is refused by the database's driver.
+LARGEST_ID = 2**63 - 1
 TYPE_GROUPS: dict[str, tuple[str, ...]] = {
     "transactions": TRANSACTION_TYPES,
     "purchases": ("purchase", "subscription", "overage"),
@@ -127,7 +129,9 @@ def history(query: HistoryQuery) -> HistoryPage:
 
 def line_of(account_id: int, transaction_id: int) -> HistoryLine:
     """One line of an account. Raises NotFound."""
-    row = db.session.execute(_lines(account_id).where(Transaction.id == transaction_id)).one_or_none()
+    row = None
+    if transaction_id <= LARGEST_ID:
+        row = db.session.execute(_lines(account_id).where(Transaction.id == transaction_id)).one_or_none()
     if row is None:
         raise NotFound("There is no such transaction.")
     return HistoryLine(*row)

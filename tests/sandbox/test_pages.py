@@ -178,7 +178,9 @@ class TestDocuments:
         page = requests.get(paid.invoice.hosted_invoice_url, timeout=5)
         for text in (paid.invoice.number, "1,000 credits", "$9.00", "Paid", "a@shop.test"):
             assert text in page.text
-        pdf = requests.get(paid.invoice.invoice_pdf, timeout=5)
+        assert "$9.00" in requests.get(paid.invoice.invoice_pdf, timeout=5).text
+        (link,) = re.findall(r'href="([^"]+\.pdf)"', page.text)
+        pdf = requests.get(requests.compat.urljoin(page.url, link), timeout=5)
         assert pdf.headers["Content-Type"] == "application/pdf"
         assert pdf.content.startswith(b"%PDF-1.4") and pdf.content.endswith(b"%%EOF\n")
         assert b"1,000 credits" in pdf.content and b"$9.00" in pdf.content
