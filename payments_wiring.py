@@ -119,6 +119,7 @@ def _started_sandbox(settings: Settings, key: str) -> Any:
         webhook_secret=_sandbox_webhook_secret(settings),
         now=business_now,
         public_base_url=settings.base_url,
+        seller=settings.seller_name,
     ).start()
     _write_address(_address_file(settings), server.base_url)
     return server
