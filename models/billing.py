@@ -8,6 +8,8 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from models.base import Base, RowId, one_of
 from models.catalog import CreditType, Package, Plan
 
+ORDER_KINDS = ("package", "funds", "subscription", "card")
+PAYMENT_KINDS = ("package", "funds", "subscription", "overage", "top_up", "manual")
 ORDER_STATUSES = ("pending", "open", "paid", "expired", "flagged")
 PAYMENT_STATUSES = ("pending", "paid", "failed", "refunded", "partially_refunded", "disputed")
 SUBSCRIPTION_STATUSES = ("comped", "trialing", "active", "past_due", "canceled", "incomplete")
@@ -21,15 +23,17 @@ class Order(Base):
     __table_args__ = (
         UniqueConstraint("account_id", "request_key"),
         CheckConstraint(one_of("status", ORDER_STATUSES), name="status"),
-        CheckConstraint("kind IN ('package', 'funds')", name="kind"),
-        CheckConstraint("credits > 0", name="credits"),
-        CheckConstraint("price_cents > 0", name="price"),
+        CheckConstraint(one_of("kind", ORDER_KINDS), name="kind"),
+        CheckConstraint("credits > 0 OR kind IN ('subscription', 'card')", name="credits"),
+        CheckConstraint("price_cents > 0 OR kind IN ('subscription', 'card')", name="price"),
     )
 
     id: Mapped[int] = mapped_column(RowId, primary_key=True)
     public_id: Mapped[str] = mapped_column(String(40), unique=True, comment="Random; what Stripe is told")
     account_id: Mapped[int] = mapped_column(ForeignKey("accounts.id", ondelete="RESTRICT"), index=True)
-    kind: Mapped[str] = mapped_column(String(10), default="package")
+    kind: Mapped[str] = mapped_column(String(12), default="package")
+    plan_id: Mapped[int | None] = mapped_column(ForeignKey("plans.id", ondelete="RESTRICT"))
+    interval: Mapped[str | None] = mapped_column(String(5), comment="month or year, of a subscription")
     package_id: Mapped[int | None] = mapped_column(ForeignKey("packages.id", ondelete="RESTRICT"))
     credit_type_id: Mapped[int] = mapped_column(ForeignKey("credit_types.id", ondelete="RESTRICT"))
     credits: Mapped[int] = mapped_column(BigInteger, comment="Smallest units of the type")
@@ -52,6 +56,7 @@ class Order(Base):
     closed_at: Mapped[datetime | None]
 
     package: Mapped[Package | None] = relationship()
+    plan: Mapped[Plan | None] = relationship()
     credit_type: Mapped[CreditType] = relationship()
 
 
@@ -61,7 +66,9 @@ class Payment(Base):
     __tablename__ = "payments"
     __table_args__ = (
         CheckConstraint(one_of("status", PAYMENT_STATUSES), name="status"),
+        CheckConstraint(one_of("kind", PAYMENT_KINDS), name="kind"),
         CheckConstraint("amount_cents >= 0", name="amount"),
+        CheckConstraint("tax_cents BETWEEN 0 AND amount_cents", name="tax"),
         CheckConstraint("refunded_cents BETWEEN 0 AND amount_cents", name="refunded"),
     )
 
@@ -69,17 +76,25 @@ class Payment(Base):
     public_id: Mapped[str] = mapped_column(String(40), unique=True)
     account_id: Mapped[int] = mapped_column(ForeignKey("accounts.id", ondelete="RESTRICT"))
     order_id: Mapped[int | None] = mapped_column(ForeignKey("orders.id", ondelete="RESTRICT"), unique=True)
+    kind: Mapped[str] = mapped_column(String(12), default="package")
     plan_id: Mapped[int | None] = mapped_column(ForeignKey("plans.id", ondelete="RESTRICT"))
+    subscription_id: Mapped[int | None] = mapped_column(ForeignKey("subscriptions.id", ondelete="RESTRICT"))
+    period_start: Mapped[datetime | None] = mapped_column(comment="What a subscription's payment pays for")
+    period_end: Mapped[datetime | None] = mapped_column(comment="Exclusive")
+    stripe_invoice_id: Mapped[str | None] = mapped_column(String(255), unique=True)
+    receipt_number: Mapped[str | None] = mapped_column(String(40), unique=True, comment="Ours, once paid")
     stripe_session_id: Mapped[str | None] = mapped_column(String(255), unique=True)
     stripe_payment_intent_id: Mapped[str | None] = mapped_column(String(255), unique=True)
     outside_reference: Mapped[str | None] = mapped_column(String(255), unique=True)
     description: Mapped[str] = mapped_column(String(200))
     amount_cents: Mapped[int] = mapped_column(BigInteger, comment="Minor units, tax included")
+    tax_cents: Mapped[int] = mapped_column(BigInteger, default=0)
     refunded_cents: Mapped[int] = mapped_column(BigInteger, default=0, comment="Minor units, cumulative")
     currency: Mapped[str] = mapped_column(String(3))
     status: Mapped[str] = mapped_column(String(20))
     failure: Mapped[str | None] = mapped_column(String(500), comment="In words for the customer")
-    invoice_url: Mapped[str | None] = mapped_column(Text)
+    invoice_url: Mapped[str | None] = mapped_column(Text, comment="The provider's invoice as PDF")
+    hosted_invoice_url: Mapped[str | None] = mapped_column(Text, comment="Where an unpaid one can be paid")
     created_at: Mapped[datetime]
     paid_at: Mapped[datetime | None]
 
@@ -97,6 +112,7 @@ class Subscription(Base):
     __table_args__ = (
         CheckConstraint(one_of("status", SUBSCRIPTION_STATUSES), name="status"),
         CheckConstraint("\"interval\" IN ('month', 'year')", name="interval"),
+        CheckConstraint("(pending_plan_id IS NULL) = (pending_interval IS NULL)", name="pending_is_whole"),
         Index(
             "uq_subscriptions_one_open",
             "account_id",
@@ -113,13 +129,21 @@ class Subscription(Base):
     status: Mapped[str] = mapped_column(String(12))
     interval: Mapped[str] = mapped_column(String(5), default="month")
     actor: Mapped[str] = mapped_column(String(80))
+    stripe_subscription_id: Mapped[str | None] = mapped_column(String(255), unique=True)
     started_at: Mapped[datetime]
+    anchor_at: Mapped[datetime] = mapped_column(comment="Months of credits and meters are counted from here")
     current_period_start: Mapped[datetime]
     current_period_end: Mapped[datetime | None] = mapped_column(comment="Exclusive; null: open-ended")
     cancel_at_period_end: Mapped[bool] = mapped_column(default=False)
+    pending_plan_id: Mapped[int | None] = mapped_column(
+        ForeignKey("plans.id", ondelete="RESTRICT"), comment="The plan it goes on with after the period"
+    )
+    pending_interval: Mapped[str | None] = mapped_column(String(5))
+    past_due_since: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
 
-    plan: Mapped[Plan] = relationship()
+    plan: Mapped[Plan] = relationship(foreign_keys=[plan_id])
+    pending_plan: Mapped[Plan | None] = relationship(foreign_keys=[pending_plan_id])
 
 
 class SubscriptionMonth(Base):
@@ -140,3 +164,21 @@ class SubscriptionMonth(Base):
     starts_at: Mapped[datetime]
     ends_at: Mapped[datetime] = mapped_column(comment="Exclusive")
     grant_id: Mapped[int] = mapped_column(ForeignKey("grants.id", ondelete="RESTRICT"))
+
+
+class SavedCard(Base):
+    """The card an account is charged with, as Stripe shows it; the number itself never comes here."""
+
+    __tablename__ = "saved_cards"
+
+    account_id: Mapped[int] = mapped_column(
+        ForeignKey("accounts.id", ondelete="RESTRICT"), primary_key=True, autoincrement=False
+    )
+    stripe_payment_method_id: Mapped[str] = mapped_column(String(255), unique=True)
+    brand: Mapped[str] = mapped_column(String(40))
+    last4: Mapped[str] = mapped_column(String(4))
+    exp_month: Mapped[int]
+    exp_year: Mapped[int]
+    consented_at: Mapped[datetime | None] = mapped_column(comment="Wall clock; to be charged when absent")
+    consented_by: Mapped[str | None] = mapped_column(String(80), comment="Actor")
+    updated_at: Mapped[datetime] = mapped_column(comment="Wall clock")

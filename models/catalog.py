@@ -1,13 +1,15 @@
-"""What is sold: catalogues, credit types, plans and packages. What is gone is archived, never deleted."""
+"""What is sold: catalogues, credit types, plans with their limits, packages, priced actions. What is gone is archived, never deleted."""
 
 from datetime import datetime
 
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from models.base import Base, RowId
+from models.base import Base, RowId, one_of
 
 DEFAULT_CREDIT_TYPE = "credits"
+METER_KINDS = ("counter", "gauge")
+OVER_LIMIT = ("credits", "block")
 MAX_SCALE = 9
 
 
@@ -54,6 +56,10 @@ class Catalog(Base):
 
     plans: Mapped[list["Plan"]] = relationship(back_populates="catalog", order_by="Plan.position")
     packages: Mapped[list["Package"]] = relationship(back_populates="catalog", order_by="Package.position")
+    meters: Mapped[list["Meter"]] = relationship(back_populates="catalog", order_by="Meter.position")
+    actions: Mapped[list["PricedAction"]] = relationship(
+        back_populates="catalog", order_by="PricedAction.position"
+    )
 
 
 class Plan(Base):
@@ -65,6 +71,9 @@ class Plan(Base):
         CheckConstraint("monthly_price_cents IS NULL OR monthly_price_cents >= 0", name="monthly_price"),
         CheckConstraint("annual_price_cents IS NULL OR annual_price_cents >= 0", name="annual_price"),
         CheckConstraint("credits_per_month >= 0", name="credits"),
+        CheckConstraint("offer_percent BETWEEN 1 AND 100", name="offer_percent"),
+        CheckConstraint("offer_months BETWEEN 1 AND 36", name="offer_months"),
+        CheckConstraint("(offer_percent IS NULL) = (offer_months IS NULL)", name="offer_is_whole"),
         Index(
             "uq_plans_one_default",
             "catalog_id",
@@ -91,6 +100,13 @@ class Plan(Base):
         String(20), default="period_end+3d", comment="30d, period_end, period_end+3d or never"
     )
     features: Mapped[str] = mapped_column(Text, default="[]", comment="JSON list of short sentences")
+    contact_url: Mapped[str | None] = mapped_column(Text, comment="Where to ask, of a plan by contact")
+    offer_percent: Mapped[int | None] = mapped_column(comment="Per cent off for a first subscription")
+    offer_months: Mapped[int | None] = mapped_column(comment="For so many months, of monthly billing")
+    stripe_product_id: Mapped[str | None] = mapped_column(String(255))
+    stripe_monthly_price_id: Mapped[str | None] = mapped_column(String(255), unique=True)
+    stripe_annual_price_id: Mapped[str | None] = mapped_column(String(255), unique=True)
+    stripe_coupon_id: Mapped[str | None] = mapped_column(String(255))
     is_default: Mapped[bool] = mapped_column(default=False, comment="The free plan of whoever has no other")
     position: Mapped[int] = mapped_column(default=0)
     created_at: Mapped[datetime]
@@ -98,6 +114,7 @@ class Plan(Base):
 
     catalog: Mapped[Catalog] = relationship(back_populates="plans")
     credit_type: Mapped[CreditType] = relationship()
+    limits: Mapped[list["PlanLimit"]] = relationship(back_populates="plan")
 
 
 class Package(Base):
@@ -119,6 +136,7 @@ class Package(Base):
     price_cents: Mapped[int] = mapped_column(BigInteger, comment="Minor units of the catalogue's currency")
     popular: Mapped[bool] = mapped_column(default=False)
     subscribers_only: Mapped[bool] = mapped_column(default=False)
+    stripe_product_id: Mapped[str | None] = mapped_column(String(255))
     stripe_price_id: Mapped[str | None] = mapped_column(String(255), unique=True)
     position: Mapped[int] = mapped_column(default=0)
     created_at: Mapped[datetime]
@@ -131,3 +149,77 @@ class Package(Base):
     def price_id(self) -> str:
         """What a program may name in place of the code: Stripe's price once synced, else a lookup key."""
         return self.stripe_price_id or f"coffer_{self.catalog.code}_{self.code}"
+
+
+class Meter(Base):
+    """A kind of usage that plans limit: a counter that starts anew each month, or a gauge that does not."""
+
+    __tablename__ = "meters"
+    __table_args__ = (
+        UniqueConstraint("catalog_id", "code"),
+        CheckConstraint(one_of("kind", METER_KINDS), name="kind"),
+        CheckConstraint("ratio_of_id IS NULL OR ratio_of_id <> id", name="ratio_of_another"),
+    )
+
+    id: Mapped[int] = mapped_column(RowId, primary_key=True)
+    catalog_id: Mapped[int] = mapped_column(ForeignKey("catalogs.id", ondelete="RESTRICT"))
+    code: Mapped[str] = mapped_column(String(40))
+    name: Mapped[str] = mapped_column(String(100))
+    kind: Mapped[str] = mapped_column(String(10), default="counter")
+    ratio_of_id: Mapped[int | None] = mapped_column(
+        ForeignKey("meters.id", ondelete="RESTRICT"), comment="Also shown as a share of this meter"
+    )
+    ratio_name: Mapped[str | None] = mapped_column(String(100), comment="What that share is called")
+    position: Mapped[int] = mapped_column(default=0)
+    created_at: Mapped[datetime]
+    archived_at: Mapped[datetime | None]
+
+    catalog: Mapped[Catalog] = relationship(back_populates="meters")
+
+
+class PlanLimit(Base):
+    """How much of a meter a plan includes, and what happens beyond: credits are taken, or nothing goes."""
+
+    __tablename__ = "plan_limits"
+    __table_args__ = (
+        CheckConstraint("included >= 0", name="included"),
+        CheckConstraint(one_of("over_limit", OVER_LIMIT), name="over_limit"),
+        CheckConstraint("(over_limit = 'credits') = (credits_per_unit IS NOT NULL)", name="over_has_price"),
+        CheckConstraint("credits_per_unit > 0", name="credits_per_unit"),
+    )
+
+    plan_id: Mapped[int] = mapped_column(ForeignKey("plans.id", ondelete="RESTRICT"), primary_key=True)
+    meter_id: Mapped[int] = mapped_column(ForeignKey("meters.id", ondelete="RESTRICT"), primary_key=True)
+    included: Mapped[int | None] = mapped_column(BigInteger, comment="Units a month; null: without limit")
+    over_limit: Mapped[str] = mapped_column(String(10), default="block")
+    credit_type_id: Mapped[int | None] = mapped_column(ForeignKey("credit_types.id", ondelete="RESTRICT"))
+    credits_per_unit: Mapped[int | None] = mapped_column(
+        BigInteger, comment="Smallest units of the credit type for each unit beyond"
+    )
+
+    plan: Mapped[Plan] = relationship(back_populates="limits")
+    meter: Mapped[Meter] = relationship()
+    credit_type: Mapped[CreditType | None] = relationship()
+
+
+class PricedAction(Base):
+    """Something that costs so many credits each; what an estimate is made of."""
+
+    __tablename__ = "priced_actions"
+    __table_args__ = (
+        UniqueConstraint("catalog_id", "code"),
+        CheckConstraint("credits > 0", name="credits"),
+    )
+
+    id: Mapped[int] = mapped_column(RowId, primary_key=True)
+    catalog_id: Mapped[int] = mapped_column(ForeignKey("catalogs.id", ondelete="RESTRICT"))
+    code: Mapped[str] = mapped_column(String(40))
+    name: Mapped[str] = mapped_column(String(100))
+    credit_type_id: Mapped[int] = mapped_column(ForeignKey("credit_types.id", ondelete="RESTRICT"))
+    credits: Mapped[int] = mapped_column(BigInteger, comment="Smallest units of the type, for one")
+    position: Mapped[int] = mapped_column(default=0)
+    created_at: Mapped[datetime]
+    archived_at: Mapped[datetime | None]
+
+    catalog: Mapped[Catalog] = relationship(back_populates="actions")
+    credit_type: Mapped[CreditType] = relationship()

@@ -219,6 +219,36 @@ def upgrade() -> None:
     op.create_index(op.f("ix_accounts_agency_id"), "accounts", ["agency_id"], unique=False)
     op.create_index(op.f("ix_accounts_catalog_id"), "accounts", ["catalog_id"], unique=False)
     op.create_table(
+        "meters",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("catalog_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("code", sa.String(length=40), nullable=False),
+        sa.Column("name", sa.String(length=100), nullable=False),
+        sa.Column("kind", sa.String(length=10), nullable=False),
+        sa.Column(
+            "ratio_of_id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            nullable=True,
+            comment="Also shown as a share of this meter",
+        ),
+        sa.Column("ratio_name", sa.String(length=100), nullable=True, comment="What that share is called"),
+        sa.Column("position", sa.Integer(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("archived_at", sa.BigInteger(), nullable=True),
+        sa.CheckConstraint("kind IN ('counter', 'gauge')", name=op.f("ck_meters_kind")),
+        sa.CheckConstraint(
+            "ratio_of_id IS NULL OR ratio_of_id <> id", name=op.f("ck_meters_ratio_of_another")
+        ),
+        sa.ForeignKeyConstraint(
+            ["catalog_id"], ["catalogs.id"], name=op.f("fk_meters_catalog_id"), ondelete="RESTRICT"
+        ),
+        sa.ForeignKeyConstraint(
+            ["ratio_of_id"], ["meters.id"], name=op.f("fk_meters_ratio_of_id"), ondelete="RESTRICT"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_meters")),
+        sa.UniqueConstraint("catalog_id", "code", name=op.f("uq_meters_catalog_id_code")),
+    )
+    op.create_table(
         "packages",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("catalog_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -231,6 +261,7 @@ def upgrade() -> None:
         ),
         sa.Column("popular", sa.Boolean(), nullable=False),
         sa.Column("subscribers_only", sa.Boolean(), nullable=False),
+        sa.Column("stripe_product_id", sa.String(length=255), nullable=True),
         sa.Column("stripe_price_id", sa.String(length=255), nullable=True),
         sa.Column("position", sa.Integer(), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
@@ -270,6 +301,17 @@ def upgrade() -> None:
             comment="30d, period_end, period_end+3d or never",
         ),
         sa.Column("features", sa.Text(), nullable=False, comment="JSON list of short sentences"),
+        sa.Column("contact_url", sa.Text(), nullable=True, comment="Where to ask, of a plan by contact"),
+        sa.Column(
+            "offer_percent", sa.Integer(), nullable=True, comment="Per cent off for a first subscription"
+        ),
+        sa.Column(
+            "offer_months", sa.Integer(), nullable=True, comment="For so many months, of monthly billing"
+        ),
+        sa.Column("stripe_product_id", sa.String(length=255), nullable=True),
+        sa.Column("stripe_monthly_price_id", sa.String(length=255), nullable=True),
+        sa.Column("stripe_annual_price_id", sa.String(length=255), nullable=True),
+        sa.Column("stripe_coupon_id", sa.String(length=255), nullable=True),
         sa.Column(
             "is_default", sa.Boolean(), nullable=False, comment="The free plan of whoever has no other"
         ),
@@ -277,12 +319,17 @@ def upgrade() -> None:
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("archived_at", sa.BigInteger(), nullable=True),
         sa.CheckConstraint(
+            "(offer_percent IS NULL) = (offer_months IS NULL)", name=op.f("ck_plans_offer_is_whole")
+        ),
+        sa.CheckConstraint(
             "annual_price_cents IS NULL OR annual_price_cents >= 0", name=op.f("ck_plans_annual_price")
         ),
         sa.CheckConstraint("credits_per_month >= 0", name=op.f("ck_plans_credits")),
         sa.CheckConstraint(
             "monthly_price_cents IS NULL OR monthly_price_cents >= 0", name=op.f("ck_plans_monthly_price")
         ),
+        sa.CheckConstraint("offer_months BETWEEN 1 AND 36", name=op.f("ck_plans_offer_months")),
+        sa.CheckConstraint("offer_percent BETWEEN 1 AND 100", name=op.f("ck_plans_offer_percent")),
         sa.ForeignKeyConstraint(
             ["catalog_id"], ["catalogs.id"], name=op.f("fk_plans_catalog_id"), ondelete="RESTRICT"
         ),
@@ -291,6 +338,8 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_plans")),
         sa.UniqueConstraint("catalog_id", "code", name=op.f("uq_plans_catalog_id_code")),
+        sa.UniqueConstraint("stripe_annual_price_id", name=op.f("uq_plans_stripe_annual_price_id")),
+        sa.UniqueConstraint("stripe_monthly_price_id", name=op.f("uq_plans_stripe_monthly_price_id")),
     )
     op.create_index(
         "uq_plans_one_default",
@@ -299,6 +348,30 @@ def upgrade() -> None:
         unique=True,
         sqlite_where=sa.text("is_default AND archived_at IS NULL"),
         postgresql_where=sa.text("is_default AND archived_at IS NULL"),
+    )
+    op.create_table(
+        "priced_actions",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("catalog_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("code", sa.String(length=40), nullable=False),
+        sa.Column("name", sa.String(length=100), nullable=False),
+        sa.Column("credit_type_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("credits", sa.BigInteger(), nullable=False, comment="Smallest units of the type, for one"),
+        sa.Column("position", sa.Integer(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("archived_at", sa.BigInteger(), nullable=True),
+        sa.CheckConstraint("credits > 0", name=op.f("ck_priced_actions_credits")),
+        sa.ForeignKeyConstraint(
+            ["catalog_id"], ["catalogs.id"], name=op.f("fk_priced_actions_catalog_id"), ondelete="RESTRICT"
+        ),
+        sa.ForeignKeyConstraint(
+            ["credit_type_id"],
+            ["credit_types.id"],
+            name=op.f("fk_priced_actions_credit_type_id"),
+            ondelete="RESTRICT",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_priced_actions")),
+        sa.UniqueConstraint("catalog_id", "code", name=op.f("uq_priced_actions_catalog_id_code")),
     )
     op.create_table(
         "user_sessions",
@@ -433,6 +506,43 @@ def upgrade() -> None:
         postgresql_where=sa.text("next_expiry_at IS NOT NULL"),
     )
     op.create_table(
+        "gauge_values",
+        sa.Column("account_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("meter_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("value", sa.BigInteger(), nullable=False),
+        sa.Column("credits_used", sa.BigInteger(), nullable=False),
+        sa.Column("updated_at", sa.BigInteger(), nullable=False),
+        sa.CheckConstraint("value >= 0", name=op.f("ck_gauge_values_value")),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["accounts.id"], name=op.f("fk_gauge_values_account_id"), ondelete="RESTRICT"
+        ),
+        sa.ForeignKeyConstraint(
+            ["meter_id"], ["meters.id"], name=op.f("fk_gauge_values_meter_id"), ondelete="RESTRICT"
+        ),
+        sa.PrimaryKeyConstraint("account_id", "meter_id", name=op.f("pk_gauge_values")),
+    )
+    op.create_table(
+        "low_balances",
+        sa.Column("account_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("credit_type_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("threshold", sa.BigInteger(), nullable=False, comment="Smallest units of the type"),
+        sa.Column("is_below", sa.Boolean(), nullable=False, comment="Warned, and not above since"),
+        sa.Column(
+            "crossings", sa.Integer(), nullable=False, comment="How often it fell below; part of the key"
+        ),
+        sa.CheckConstraint("threshold > 0", name=op.f("ck_low_balances_threshold")),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["accounts.id"], name=op.f("fk_low_balances_account_id"), ondelete="RESTRICT"
+        ),
+        sa.ForeignKeyConstraint(
+            ["credit_type_id"],
+            ["credit_types.id"],
+            name=op.f("fk_low_balances_credit_type_id"),
+            ondelete="RESTRICT",
+        ),
+        sa.PrimaryKeyConstraint("account_id", "credit_type_id", name=op.f("pk_low_balances")),
+    )
+    op.create_table(
         "memberships",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("user_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -450,6 +560,95 @@ def upgrade() -> None:
         sa.UniqueConstraint("user_id", "account_id", name=op.f("uq_memberships_user_id_account_id")),
     )
     op.create_index(op.f("ix_memberships_account_id"), "memberships", ["account_id"], unique=False)
+    op.create_table(
+        "meter_days",
+        sa.Column("account_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("meter_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("day", sa.Date(), nullable=False, comment="In the account's time zone"),
+        sa.Column("quantity", sa.BigInteger(), nullable=False),
+        sa.Column("credits_used", sa.BigInteger(), nullable=False),
+        sa.CheckConstraint("quantity >= 0", name=op.f("ck_meter_days_quantity")),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["accounts.id"], name=op.f("fk_meter_days_account_id"), ondelete="RESTRICT"
+        ),
+        sa.ForeignKeyConstraint(
+            ["meter_id"], ["meters.id"], name=op.f("fk_meter_days_meter_id"), ondelete="RESTRICT"
+        ),
+        sa.PrimaryKeyConstraint("account_id", "meter_id", "day", name=op.f("pk_meter_days")),
+    )
+    op.create_table(
+        "meter_windows",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("account_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("meter_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("starts_at", sa.BigInteger(), nullable=False),
+        sa.Column("ends_at", sa.BigInteger(), nullable=False, comment="Exclusive"),
+        sa.Column("used", sa.BigInteger(), nullable=False),
+        sa.Column(
+            "credits_used",
+            sa.BigInteger(),
+            nullable=False,
+            comment="Smallest units of the credit type, taken for what was over the limit",
+        ),
+        sa.CheckConstraint("credits_used >= 0", name=op.f("ck_meter_windows_credits_used")),
+        sa.CheckConstraint("ends_at > starts_at", name=op.f("ck_meter_windows_half_open")),
+        sa.CheckConstraint("used >= 0", name=op.f("ck_meter_windows_used")),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["accounts.id"], name=op.f("fk_meter_windows_account_id"), ondelete="RESTRICT"
+        ),
+        sa.ForeignKeyConstraint(
+            ["meter_id"], ["meters.id"], name=op.f("fk_meter_windows_meter_id"), ondelete="RESTRICT"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_meter_windows")),
+        sa.UniqueConstraint(
+            "account_id", "meter_id", "starts_at", name=op.f("uq_meter_windows_account_id_meter_id_starts_at")
+        ),
+    )
+    op.create_table(
+        "notice_reads",
+        sa.Column("user_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("account_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column(
+            "read_up_to",
+            sa.BigInteger(),
+            nullable=False,
+            comment="The newest notice read; older ones are too",
+        ),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["accounts.id"], name=op.f("fk_notice_reads_account_id"), ondelete="RESTRICT"
+        ),
+        sa.ForeignKeyConstraint(
+            ["user_id"], ["users.id"], name=op.f("fk_notice_reads_user_id"), ondelete="RESTRICT"
+        ),
+        sa.PrimaryKeyConstraint("user_id", "account_id", name=op.f("pk_notice_reads")),
+    )
+    op.create_table(
+        "notice_settings",
+        sa.Column("account_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("kind", sa.String(length=40), nullable=False),
+        sa.Column("in_app", sa.Boolean(), nullable=False),
+        sa.Column("by_mail", sa.Boolean(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["accounts.id"], name=op.f("fk_notice_settings_account_id"), ondelete="RESTRICT"
+        ),
+        sa.PrimaryKeyConstraint("account_id", "kind", name=op.f("pk_notice_settings")),
+    )
+    op.create_table(
+        "notices",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("account_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("kind", sa.String(length=40), nullable=False),
+        sa.Column("dedupe_key", sa.String(length=200), nullable=False),
+        sa.Column("facts", sa.Text(), nullable=False, comment="JSON; what the words are made from"),
+        sa.Column("is_shown", sa.Boolean(), nullable=False, comment="Whether the app lists it"),
+        sa.Column("created_at", sa.BigInteger(), nullable=False, comment="Business clock"),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["accounts.id"], name=op.f("fk_notices_account_id"), ondelete="RESTRICT"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_notices")),
+        sa.UniqueConstraint("account_id", "dedupe_key", name=op.f("uq_notices_account_id_dedupe_key")),
+    )
+    op.create_index("ix_notices_account", "notices", ["account_id", "id"], unique=False)
     op.create_table(
         "one_time_tokens",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -489,7 +688,9 @@ def upgrade() -> None:
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("public_id", sa.String(length=40), nullable=False, comment="Random; what Stripe is told"),
         sa.Column("account_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("kind", sa.String(length=10), nullable=False),
+        sa.Column("kind", sa.String(length=12), nullable=False),
+        sa.Column("plan_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("interval", sa.String(length=5), nullable=True, comment="month or year, of a subscription"),
         sa.Column("package_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("credit_type_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("credits", sa.BigInteger(), nullable=False, comment="Smallest units of the type"),
@@ -513,12 +714,16 @@ def upgrade() -> None:
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("expires_at", sa.BigInteger(), nullable=False, comment="When the Checkout Session ends"),
         sa.Column("closed_at", sa.BigInteger(), nullable=True),
-        sa.CheckConstraint("kind IN ('package', 'funds')", name=op.f("ck_orders_kind")),
+        sa.CheckConstraint("credits > 0 OR kind IN ('subscription', 'card')", name=op.f("ck_orders_credits")),
+        sa.CheckConstraint(
+            "kind IN ('package', 'funds', 'subscription', 'card')", name=op.f("ck_orders_kind")
+        ),
+        sa.CheckConstraint(
+            "price_cents > 0 OR kind IN ('subscription', 'card')", name=op.f("ck_orders_price")
+        ),
         sa.CheckConstraint(
             "status IN ('pending', 'open', 'paid', 'expired', 'flagged')", name=op.f("ck_orders_status")
         ),
-        sa.CheckConstraint("credits > 0", name=op.f("ck_orders_credits")),
-        sa.CheckConstraint("price_cents > 0", name=op.f("ck_orders_price")),
         sa.ForeignKeyConstraint(
             ["account_id"], ["accounts.id"], name=op.f("fk_orders_account_id"), ondelete="RESTRICT"
         ),
@@ -531,6 +736,9 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(
             ["package_id"], ["packages.id"], name=op.f("fk_orders_package_id"), ondelete="RESTRICT"
         ),
+        sa.ForeignKeyConstraint(
+            ["plan_id"], ["plans.id"], name=op.f("fk_orders_plan_id"), ondelete="RESTRICT"
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_orders")),
         sa.UniqueConstraint("account_id", "request_key", name=op.f("uq_orders_account_id_request_key")),
         sa.UniqueConstraint("public_id", name=op.f("uq_orders_public_id")),
@@ -538,6 +746,64 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_orders_account_id"), "orders", ["account_id"], unique=False)
     op.create_index(op.f("ix_orders_expires_at"), "orders", ["expires_at"], unique=False)
+    op.create_table(
+        "plan_limits",
+        sa.Column("plan_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("meter_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("included", sa.BigInteger(), nullable=True, comment="Units a month; null: without limit"),
+        sa.Column("over_limit", sa.String(length=10), nullable=False),
+        sa.Column("credit_type_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column(
+            "credits_per_unit",
+            sa.BigInteger(),
+            nullable=True,
+            comment="Smallest units of the credit type for each unit beyond",
+        ),
+        sa.CheckConstraint(
+            "(over_limit = 'credits') = (credits_per_unit IS NOT NULL)",
+            name=op.f("ck_plan_limits_over_has_price"),
+        ),
+        sa.CheckConstraint("over_limit IN ('credits', 'block')", name=op.f("ck_plan_limits_over_limit")),
+        sa.CheckConstraint("credits_per_unit > 0", name=op.f("ck_plan_limits_credits_per_unit")),
+        sa.CheckConstraint("included >= 0", name=op.f("ck_plan_limits_included")),
+        sa.ForeignKeyConstraint(
+            ["credit_type_id"],
+            ["credit_types.id"],
+            name=op.f("fk_plan_limits_credit_type_id"),
+            ondelete="RESTRICT",
+        ),
+        sa.ForeignKeyConstraint(
+            ["meter_id"], ["meters.id"], name=op.f("fk_plan_limits_meter_id"), ondelete="RESTRICT"
+        ),
+        sa.ForeignKeyConstraint(
+            ["plan_id"], ["plans.id"], name=op.f("fk_plan_limits_plan_id"), ondelete="RESTRICT"
+        ),
+        sa.PrimaryKeyConstraint("plan_id", "meter_id", name=op.f("pk_plan_limits")),
+    )
+    op.create_table(
+        "saved_cards",
+        sa.Column(
+            "account_id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=False,
+            nullable=False,
+        ),
+        sa.Column("stripe_payment_method_id", sa.String(length=255), nullable=False),
+        sa.Column("brand", sa.String(length=40), nullable=False),
+        sa.Column("last4", sa.String(length=4), nullable=False),
+        sa.Column("exp_month", sa.Integer(), nullable=False),
+        sa.Column("exp_year", sa.Integer(), nullable=False),
+        sa.Column(
+            "consented_at", sa.BigInteger(), nullable=True, comment="Wall clock; to be charged when absent"
+        ),
+        sa.Column("consented_by", sa.String(length=80), nullable=True, comment="Actor"),
+        sa.Column("updated_at", sa.BigInteger(), nullable=False, comment="Wall clock"),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["accounts.id"], name=op.f("fk_saved_cards_account_id"), ondelete="RESTRICT"
+        ),
+        sa.PrimaryKeyConstraint("account_id", name=op.f("pk_saved_cards")),
+        sa.UniqueConstraint("stripe_payment_method_id", name=op.f("uq_saved_cards_stripe_payment_method_id")),
+    )
     op.create_table(
         "subscriptions",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -547,26 +813,52 @@ def upgrade() -> None:
         sa.Column("status", sa.String(length=12), nullable=False),
         sa.Column("interval", sa.String(length=5), nullable=False),
         sa.Column("actor", sa.String(length=80), nullable=False),
+        sa.Column("stripe_subscription_id", sa.String(length=255), nullable=True),
         sa.Column("started_at", sa.BigInteger(), nullable=False),
+        sa.Column(
+            "anchor_at",
+            sa.BigInteger(),
+            nullable=False,
+            comment="Months of credits and meters are counted from here",
+        ),
         sa.Column("current_period_start", sa.BigInteger(), nullable=False),
         sa.Column(
             "current_period_end", sa.BigInteger(), nullable=True, comment="Exclusive; null: open-ended"
         ),
         sa.Column("cancel_at_period_end", sa.Boolean(), nullable=False),
+        sa.Column(
+            "pending_plan_id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            nullable=True,
+            comment="The plan it goes on with after the period",
+        ),
+        sa.Column("pending_interval", sa.String(length=5), nullable=True),
+        sa.Column("past_due_since", sa.BigInteger(), nullable=True),
         sa.Column("ended_at", sa.BigInteger(), nullable=True),
         sa.CheckConstraint(
             "status IN ('comped', 'trialing', 'active', 'past_due', 'canceled', 'incomplete')",
             name=op.f("ck_subscriptions_status"),
         ),
         sa.CheckConstraint("\"interval\" IN ('month', 'year')", name=op.f("ck_subscriptions_interval")),
+        sa.CheckConstraint(
+            "(pending_plan_id IS NULL) = (pending_interval IS NULL)",
+            name=op.f("ck_subscriptions_pending_is_whole"),
+        ),
         sa.ForeignKeyConstraint(
             ["account_id"], ["accounts.id"], name=op.f("fk_subscriptions_account_id"), ondelete="RESTRICT"
+        ),
+        sa.ForeignKeyConstraint(
+            ["pending_plan_id"],
+            ["plans.id"],
+            name=op.f("fk_subscriptions_pending_plan_id"),
+            ondelete="RESTRICT",
         ),
         sa.ForeignKeyConstraint(
             ["plan_id"], ["plans.id"], name=op.f("fk_subscriptions_plan_id"), ondelete="RESTRICT"
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_subscriptions")),
         sa.UniqueConstraint("public_id", name=op.f("uq_subscriptions_public_id")),
+        sa.UniqueConstraint("stripe_subscription_id", name=op.f("uq_subscriptions_stripe_subscription_id")),
     )
     op.create_index(op.f("ix_subscriptions_account_id"), "subscriptions", ["account_id"], unique=False)
     op.create_index(
@@ -578,30 +870,79 @@ def upgrade() -> None:
         postgresql_where=sa.text("ended_at IS NULL"),
     )
     op.create_table(
+        "outbox_mails",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("notice_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("kind", sa.String(length=40), nullable=False),
+        sa.Column("recipient", sa.String(length=320), nullable=False),
+        sa.Column("subject", sa.String(length=255), nullable=False),
+        sa.Column("text_body", sa.Text(), nullable=True, comment="Dropped when pruned"),
+        sa.Column("html_body", sa.Text(), nullable=True, comment="Dropped when pruned"),
+        sa.Column("state", sa.String(length=10), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("error", sa.Text(), nullable=True),
+        sa.Column("created_at", sa.BigInteger(), nullable=False, comment="Wall clock"),
+        sa.Column(
+            "next_attempt_at", sa.BigInteger(), nullable=True, comment="Wall clock; null: no more tries"
+        ),
+        sa.Column("sent_at", sa.BigInteger(), nullable=True, comment="Wall clock"),
+        sa.CheckConstraint(
+            "state IN ('queued', 'sent', 'failed', 'dropped')", name=op.f("ck_outbox_mails_state")
+        ),
+        sa.ForeignKeyConstraint(
+            ["notice_id"], ["notices.id"], name=op.f("fk_outbox_mails_notice_id"), ondelete="RESTRICT"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_outbox_mails")),
+    )
+    op.create_index(
+        "ix_outbox_mails_due",
+        "outbox_mails",
+        ["next_attempt_at"],
+        unique=False,
+        sqlite_where=sa.text("state = 'queued'"),
+        postgresql_where=sa.text("state = 'queued'"),
+    )
+    op.create_index(op.f("ix_outbox_mails_notice_id"), "outbox_mails", ["notice_id"], unique=False)
+    op.create_table(
         "payments",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("public_id", sa.String(length=40), nullable=False),
         sa.Column("account_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("order_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("kind", sa.String(length=12), nullable=False),
         sa.Column("plan_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("subscription_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column(
+            "period_start", sa.BigInteger(), nullable=True, comment="What a subscription's payment pays for"
+        ),
+        sa.Column("period_end", sa.BigInteger(), nullable=True, comment="Exclusive"),
+        sa.Column("stripe_invoice_id", sa.String(length=255), nullable=True),
+        sa.Column("receipt_number", sa.String(length=40), nullable=True, comment="Ours, once paid"),
         sa.Column("stripe_session_id", sa.String(length=255), nullable=True),
         sa.Column("stripe_payment_intent_id", sa.String(length=255), nullable=True),
         sa.Column("outside_reference", sa.String(length=255), nullable=True),
         sa.Column("description", sa.String(length=200), nullable=False),
         sa.Column("amount_cents", sa.BigInteger(), nullable=False, comment="Minor units, tax included"),
+        sa.Column("tax_cents", sa.BigInteger(), nullable=False),
         sa.Column("refunded_cents", sa.BigInteger(), nullable=False, comment="Minor units, cumulative"),
         sa.Column("currency", sa.String(length=3), nullable=False),
         sa.Column("status", sa.String(length=20), nullable=False),
         sa.Column("failure", sa.String(length=500), nullable=True, comment="In words for the customer"),
-        sa.Column("invoice_url", sa.Text(), nullable=True),
+        sa.Column("invoice_url", sa.Text(), nullable=True, comment="The provider's invoice as PDF"),
+        sa.Column("hosted_invoice_url", sa.Text(), nullable=True, comment="Where an unpaid one can be paid"),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("paid_at", sa.BigInteger(), nullable=True),
+        sa.CheckConstraint(
+            "kind IN ('package', 'funds', 'subscription', 'overage', 'top_up', 'manual')",
+            name=op.f("ck_payments_kind"),
+        ),
         sa.CheckConstraint(
             "status IN ('pending', 'paid', 'failed', 'refunded', 'partially_refunded', 'disputed')",
             name=op.f("ck_payments_status"),
         ),
         sa.CheckConstraint("amount_cents >= 0", name=op.f("ck_payments_amount")),
         sa.CheckConstraint("refunded_cents BETWEEN 0 AND amount_cents", name=op.f("ck_payments_refunded")),
+        sa.CheckConstraint("tax_cents BETWEEN 0 AND amount_cents", name=op.f("ck_payments_tax")),
         sa.ForeignKeyConstraint(
             ["account_id"], ["accounts.id"], name=op.f("fk_payments_account_id"), ondelete="RESTRICT"
         ),
@@ -611,10 +952,18 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(
             ["plan_id"], ["plans.id"], name=op.f("fk_payments_plan_id"), ondelete="RESTRICT"
         ),
+        sa.ForeignKeyConstraint(
+            ["subscription_id"],
+            ["subscriptions.id"],
+            name=op.f("fk_payments_subscription_id"),
+            ondelete="RESTRICT",
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_payments")),
         sa.UniqueConstraint("order_id", name=op.f("uq_payments_order_id")),
         sa.UniqueConstraint("outside_reference", name=op.f("uq_payments_outside_reference")),
         sa.UniqueConstraint("public_id", name=op.f("uq_payments_public_id")),
+        sa.UniqueConstraint("receipt_number", name=op.f("uq_payments_receipt_number")),
+        sa.UniqueConstraint("stripe_invoice_id", name=op.f("uq_payments_stripe_invoice_id")),
         sa.UniqueConstraint("stripe_payment_intent_id", name=op.f("uq_payments_stripe_payment_intent_id")),
         sa.UniqueConstraint("stripe_session_id", name=op.f("uq_payments_stripe_session_id")),
     )

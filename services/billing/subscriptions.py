@@ -126,6 +126,7 @@ def _start(account_id: int, plan: Plan, interval: str, now: datetime, actor: str
         interval=interval,
         actor=actor,
         started_at=now,
+        anchor_at=now,
         current_period_start=now,
         current_period_end=months_after(now, INTERVAL_MONTHS[interval], _time_zone(account_id)),
     )
