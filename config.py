@@ -130,6 +130,21 @@ class Settings(BaseSettings):
         return value
 
     @model_validator(mode="after")
+    def check_jwt_public_key(self) -> "Settings":
+        """The key must be of the algorithm's kind, or no token would ever be taken."""
+        if self.jwt_public_key and self.jwt_algorithm != "HS256":
+            from jwt.algorithms import get_default_algorithms
+            from jwt.exceptions import InvalidKeyError
+
+            try:
+                get_default_algorithms()[self.jwt_algorithm].prepare_key(self.jwt_public_key)
+            except (InvalidKeyError, ValueError, TypeError):
+                raise SettingsError(
+                    f"JWT_PUBLIC_KEY: must be the PEM public key of {self.jwt_algorithm}"
+                ) from None
+        return self
+
+    @model_validator(mode="after")
     def fill_addresses(self) -> "Settings":
         """Derive what depends on other settings."""
         self.instance_dir = self.instance_dir.resolve()
@@ -157,6 +172,11 @@ class Settings(BaseSettings):
         """The signing secrets that are accepted."""
         joined = self.stripe_webhook_secret.get_secret_value()
         return tuple(part.strip() for part in joined.split(",") if part.strip())
+
+    @property
+    def jwt_key(self) -> str:
+        """What signed tokens are checked with; empty: none are taken."""
+        return self.jwt_secret.get_secret_value() if self.jwt_algorithm == "HS256" else self.jwt_public_key
 
     @property
     def is_https(self) -> bool:

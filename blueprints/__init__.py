@@ -10,6 +10,7 @@ from blueprints import (
     billing,
     browser_session,
     compression,
+    cors,
     error_pages,
     filters,
     health,
@@ -32,6 +33,7 @@ def register(app: Flask) -> None:
     request_log.register(app)
     compression.register(app)
     security.register(app)
+    cors.register(app)
     browser_session.register(app)
     error_pages.register(app)
     assets.register(app)

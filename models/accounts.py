@@ -11,6 +11,7 @@ from models.catalog import Catalog
 ACCOUNT_KINDS = ("client", "agency")
 ACCOUNT_STATUSES = ("active", "past_due", "frozen", "parked")
 ROLES = ("owner", "member", "viewer")
+TOKEN_PURPOSES = ("invitation", "password_reset", "first_operator", "sign_in")
 SCOPES = ("read", "spend", "manage")
 
 
@@ -114,7 +115,7 @@ class OneTimeToken(Base):
 
     __tablename__ = "one_time_tokens"
     __table_args__ = (
-        CheckConstraint("purpose IN ('invitation', 'password_reset', 'first_operator')", name="purpose"),
+        CheckConstraint(one_of("purpose", TOKEN_PURPOSES), name="purpose"),
     )
 
     id: Mapped[int] = mapped_column(RowId, primary_key=True)

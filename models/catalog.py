@@ -1,4 +1,7 @@
-"""What is sold: catalogues, credit types, plans with their limits, packages, priced actions. What is gone is archived, never deleted."""
+"""What is sold: catalogues, credit types, plans, packages, meters, priced actions.
+
+What is gone is archived, never deleted.
+"""
 
 from datetime import datetime
 

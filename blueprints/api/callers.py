@@ -1,4 +1,4 @@
-"""Who is calling: an API key in the Authorization header, or a person's browser session."""
+"""Who is calling: an API key or a signed token in the Authorization header, or a person's session."""
 
 import math
 
@@ -11,8 +11,9 @@ from limits.strategies import MovingWindowRateLimiter
 from wtforms.validators import ValidationError
 
 from errors import RateLimited, Unauthorized
-from services.accounts.api_keys import caller_of
+from services.accounts.api_keys import PREFIX, caller_of
 from services.accounts.callers import Caller, person_calling
+from services.accounts.signed_tokens import caller_of_token
 from services.clock import wall_now
 
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
@@ -26,7 +27,15 @@ def identify() -> Caller:
     scheme, _, token = header.partition(" ")
     if scheme.lower() != "bearer":
         raise Unauthorized("Send the API key as Authorization: Bearer cof_…")
-    return caller_of(token.strip())
+    return _bearer(token.strip())
+
+
+def _bearer(token: str) -> Caller:
+    """An API key, or a token that the team's own program has signed."""
+    terms = current_app.extensions["token_terms"]
+    if terms.is_set and not token.startswith(PREFIX):
+        return caller_of_token(token, terms)
+    return caller_of(token)
 
 
 def _person() -> Caller:

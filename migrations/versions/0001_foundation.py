@@ -663,7 +663,7 @@ def upgrade() -> None:
         sa.Column("expires_at", sa.BigInteger(), nullable=False, comment="Wall clock, exclusive"),
         sa.Column("used_at", sa.BigInteger(), nullable=True),
         sa.CheckConstraint(
-            "purpose IN ('invitation', 'password_reset', 'first_operator')",
+            "purpose IN ('invitation', 'password_reset', 'first_operator', 'sign_in')",
             name=op.f("ck_one_time_tokens_purpose"),
         ),
         sa.ForeignKeyConstraint(

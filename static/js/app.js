@@ -2,6 +2,8 @@
  * What the pages do beyond HTML: theme, dialogs, menus, toasts, buttons that submit once, copying, the live
  * balance and the chart's tooltip. Every page works without it. Words come from the page's data attributes.
  */
+import { createClient } from "./api-client.js";
+
 const one = (selector, within = document) => within.querySelector(selector);
 const all = (selector, within = document) => [...within.querySelectorAll(selector)];
 const SECONDS = 1000;
@@ -78,20 +80,16 @@ async function copyText(button) {
 }
 
 /* The live balance: a poll that an ETag answers while the page is seen, and one after each action. */
-let balanceTag = null;
+const { account } = document.body.dataset;
+const api = account ? createClient({ account }) : null;
 let balanceBusy = false;
 async function refreshBalance() {
-  const account = document.body.dataset.account;
-  if (!account || balanceBusy || document.hidden) return;
+  if (!api || balanceBusy || document.hidden) return;
   balanceBusy = true;
   try {
-    const headers = balanceTag ? { "If-None-Match": balanceTag } : {};
-    const answer = await fetch(`/api/credits/balance?account=${encodeURIComponent(account)}`, { headers, cache: "no-store" });
-    if (answer.status !== 200) return;
-    balanceTag = answer.headers.get("ETag");
-    showBalances((await answer.json()).balances ?? []);
+    showBalances((await api.credits.changedBalance())?.balances ?? []);
   } catch {
-    /* Offline or restarting: the next poll asks again. */
+    /* Offline, signed out or restarting: the next poll asks again. */
   } finally {
     balanceBusy = false;
   }

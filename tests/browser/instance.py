@@ -13,6 +13,9 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 60
+# The team's own site, from which its customers' browsers call.
+OTHER_SITE = "http://localhost:4545"
+TOKEN_SECRET = "a-shared-secret-of-the-team-0123456789abcdef"
 
 
 class DemoInstance:
@@ -25,7 +28,10 @@ class DemoInstance:
         self.address = f"http://127.0.0.1:{port}"
         self._log = folder / "server.log"
         kept = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG", "TMPDIR")}
-        environment = kept | {"INSTANCE_DIR": str(folder), "PORT": str(port), "PYTHONUNBUFFERED": "1"}
+        environment = kept | {
+            "INSTANCE_DIR": str(folder), "PORT": str(port), "PYTHONUNBUFFERED": "1",
+            "JWT_SECRET": TOKEN_SECRET, "CORS_ORIGINS": OTHER_SITE,
+        }  # fmt: skip
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "server.py"], cwd=ROOT, env=environment, stdout=log, stderr=log
