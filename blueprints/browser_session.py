@@ -1,10 +1,11 @@
 """The cookie of a signed-in browser, and who it is."""
 
-from flask import Flask, Request, current_app, request, session
+from flask import Flask, Request, current_app, request, session, url_for
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface, SessionMixin
 from flask_login import current_user
 from werkzeug.wrappers import Response
 
+from blueprints.safe_redirect import safe_path
 from config import Settings
 from extensions import login_manager
 from services.accounts import sessions
@@ -47,8 +48,13 @@ def browser() -> Browser:
 
 
 def begin(response: Response, token: str) -> Response:
-    """Put a new session's token into the browser; whatever session it had is ended."""
+    """Put a new session's token into the browser; whatever session it had is ended.
+
+    Where the person signs in with a code too, the browser is sent to give it first.
+    """
     end_session()
+    if sessions.awaiting_code(token) is not None:
+        response.location = url_for("auth.second_step", next=safe_path(response.location))
     response.set_cookie(
         cookie_name(),
         token,

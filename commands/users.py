@@ -10,7 +10,7 @@ from flask.cli import AppGroup
 
 from commands.refusals import one_line_refusals
 from errors import NotFound
-from services.accounts import memberships, users
+from services.accounts import memberships, second_factors, users
 from services.accounts.accounts import account_by_name
 from services.clock import iso
 
@@ -64,6 +64,17 @@ def disable(email: str) -> None:
     if person is None:
         raise NotFound(f"There is no user with the e-mail address {email}.")
     users.disable_user(person.id, actor="command")
+
+
+@group.command("reset-second-step")
+@click.argument("email")
+@one_line_refusals
+def reset_second_step(email: str) -> None:
+    """Let a person who has lost authenticator and recovery codes sign in with the password alone."""
+    person = users.person_with_email(email)
+    if person is None:
+        raise NotFound(f"There is no user with the e-mail address {email}.")
+    second_factors.remove(person.id, actor="command")
 
 
 def _row(person: users.Person) -> dict[str, Any]:

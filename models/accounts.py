@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, ForeignKey, String, UniqueConstraint
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from models.base import Base, RowId, one_of
@@ -108,6 +108,36 @@ class UserSession(Base):
     revoked_at: Mapped[datetime | None]
     address: Mapped[str] = mapped_column(String(64), default="")
     user_agent: Mapped[str] = mapped_column(String(255), default="")
+    awaits_code: Mapped[bool] = mapped_column(
+        default=False, comment="The password was right, the second step is still to come: opens nothing"
+    )
+
+
+class SecondFactor(Base):
+    """The authenticator app of a person: codes from a shared secret (TOTP, RFC 6238)."""
+
+    __tablename__ = "second_factors"
+
+    user_id: Mapped[int] = mapped_column(
+        ForeignKey("users.id", ondelete="RESTRICT"), primary_key=True, autoincrement=False
+    )
+    secret: Mapped[str] = mapped_column(String(255), comment="Encrypted with a key made from SECRET_KEY")
+    last_step: Mapped[int] = mapped_column(
+        BigInteger, default=0, comment="Half minutes since 1970 of the last code taken: none is good twice"
+    )
+    created_at: Mapped[datetime] = mapped_column(comment="Wall clock")
+    confirmed_at: Mapped[datetime | None] = mapped_column(comment="Wall clock; null: asked for in vain so far")
+
+
+class RecoveryCode(Base):
+    """A code for whoever has lost the authenticator: good once."""
+
+    __tablename__ = "recovery_codes"
+
+    id: Mapped[int] = mapped_column(RowId, primary_key=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="RESTRICT"), index=True)
+    code_hash: Mapped[str] = mapped_column(String(64), unique=True, comment="SHA-256, hexadecimal")
+    used_at: Mapped[datetime | None] = mapped_column(comment="Wall clock")
 
 
 class OneTimeToken(Base):

@@ -18,6 +18,15 @@ class SignInForm(FlaskForm):
     next = HiddenField()
 
 
+class CodeForm(FlaskForm):
+    code = StringField(_("Code"), _required(_("Enter the code.")))
+    next = HiddenField()
+
+
+class TurnOffForm(FlaskForm):
+    password = PasswordField(_("Current password"), _required(_("Enter your current password.")))
+
+
 class EmailForm(FlaskForm):
     email = EmailField(_("E-mail"), _required(_("Enter your e-mail address.")))
 

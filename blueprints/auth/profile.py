@@ -13,7 +13,7 @@ from blueprints.auth.routes import Answer
 from blueprints.forms import add_errors
 from blueprints.problems import headers_of
 from errors import InvalidRequest, RateLimited
-from services.accounts import sessions, sign_in, users
+from services.accounts import second_factors, sessions, sign_in, users
 
 
 @blueprint.get("/profile")
@@ -82,5 +82,6 @@ def _page(name_form: NameForm, password_form: ChangePasswordForm, status: int) -
         sessions=open_sessions,
         browsers={one.id: browser_name(one.user_agent) for one in open_sessions},
         session_id=visitor.session_id,
+        second_step=second_factors.second_step_of(visitor.user_id),
     )
     return page, status

@@ -374,6 +374,51 @@ def upgrade() -> None:
         sa.UniqueConstraint("catalog_id", "code", name=op.f("uq_priced_actions_catalog_id_code")),
     )
     op.create_table(
+        "recovery_codes",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("user_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("code_hash", sa.String(length=64), nullable=False, comment="SHA-256, hexadecimal"),
+        sa.Column("used_at", sa.BigInteger(), nullable=True, comment="Wall clock"),
+        sa.ForeignKeyConstraint(
+            ["user_id"], ["users.id"], name=op.f("fk_recovery_codes_user_id"), ondelete="RESTRICT"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_recovery_codes")),
+        sa.UniqueConstraint("code_hash", name=op.f("uq_recovery_codes_code_hash")),
+    )
+    op.create_index(op.f("ix_recovery_codes_user_id"), "recovery_codes", ["user_id"], unique=False)
+    op.create_table(
+        "second_factors",
+        sa.Column(
+            "user_id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=False,
+            nullable=False,
+        ),
+        sa.Column(
+            "secret",
+            sa.String(length=255),
+            nullable=False,
+            comment="Encrypted with a key made from SECRET_KEY",
+        ),
+        sa.Column(
+            "last_step",
+            sa.BigInteger(),
+            nullable=False,
+            comment="Half minutes since 1970 of the last code taken: none is good twice",
+        ),
+        sa.Column("created_at", sa.BigInteger(), nullable=False, comment="Wall clock"),
+        sa.Column(
+            "confirmed_at",
+            sa.BigInteger(),
+            nullable=True,
+            comment="Wall clock; null: asked for in vain so far",
+        ),
+        sa.ForeignKeyConstraint(
+            ["user_id"], ["users.id"], name=op.f("fk_second_factors_user_id"), ondelete="RESTRICT"
+        ),
+        sa.PrimaryKeyConstraint("user_id", name=op.f("pk_second_factors")),
+    )
+    op.create_table(
         "user_sessions",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("token_hash", sa.String(length=64), nullable=False, comment="SHA-256, hexadecimal"),
@@ -383,6 +428,12 @@ def upgrade() -> None:
         sa.Column("revoked_at", sa.BigInteger(), nullable=True),
         sa.Column("address", sa.String(length=64), nullable=False),
         sa.Column("user_agent", sa.String(length=255), nullable=False),
+        sa.Column(
+            "awaits_code",
+            sa.Boolean(),
+            nullable=False,
+            comment="The password was right, the second step is still to come: opens nothing",
+        ),
         sa.ForeignKeyConstraint(
             ["user_id"], ["users.id"], name=op.f("fk_user_sessions_user_id"), ondelete="RESTRICT"
         ),

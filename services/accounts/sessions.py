@@ -12,7 +12,7 @@ from sqlalchemy import bindparam, select, update
 
 from errors import StorageUnavailable
 from extensions import db
-from models.accounts import User, UserSession
+from models.accounts import SecondFactor, User, UserSession
 from services.clock import from_microseconds, wall_now
 from services.statements import Statement
 from services.unit_of_work import atomic
@@ -21,6 +21,7 @@ IDLE = timedelta(hours=12)
 ABSOLUTE = timedelta(days=30)
 OPERATOR_IDLE = timedelta(hours=4)
 OPERATOR_ABSOLUTE = timedelta(days=1)
+CODE_WITHIN = timedelta(minutes=10)
 TOUCH_EVERY = timedelta(minutes=1)
 TOKEN_PREFIX = "cos_"
 
@@ -36,6 +37,7 @@ FIND_SESSION = Statement(
         _sessions.token_hash == bindparam("of_token_hash"),
         _sessions.revoked_at.is_(None),
         _users.disabled_at.is_(None),
+        _sessions.awaits_code == bindparam("awaits_code"),
     )
 )  # fmt: skip
 
@@ -86,8 +88,11 @@ def hash_of(token: str) -> str:
 
 
 @atomic
-def open_session(user_id: int, address: str, user_agent: str) -> str:
-    """Begin a session and return its token, which is not kept."""
+def open_session(user_id: int, address: str, user_agent: str, *, is_proven: bool = False) -> str:
+    """Begin a session and return its token, which is not kept.
+
+    Of a person with a second factor it opens nothing until the code was given; ``is_proven``: it has been.
+    """
     token = TOKEN_PREFIX + secrets.token_urlsafe(32)
     now = wall_now()
     db.session.add(
@@ -98,9 +103,27 @@ def open_session(user_id: int, address: str, user_agent: str) -> str:
             last_seen_at=now,
             address=address[:64],
             user_agent=user_agent[:255],
+            awaits_code=not is_proven and has_second_factor(user_id),
         )
     )
     return token
+
+
+def has_second_factor(user_id: int) -> bool:
+    """Whether a person signs in with a code besides the password."""
+    return (
+        db.session.scalar(
+            select(SecondFactor.user_id).where(
+                SecondFactor.user_id == user_id, SecondFactor.confirmed_at.is_not(None)
+            )
+        )
+        is not None
+    )
+
+
+def awaiting_code(token: str) -> SignedIn | None:
+    """Whose password was right and whose code is still to come, for a few minutes."""
+    return _found(token, awaits_code=True, touch=False)
 
 
 def find_session(token: str, *, touch: bool = True) -> SignedIn | None:
@@ -108,15 +131,21 @@ def find_session(token: str, *, touch: bool = True) -> SignedIn | None:
 
     ``touch`` notes that the session is in use; a page that polls by itself must not keep it alive.
     """
+    return _found(token, awaits_code=False, touch=touch)
+
+
+def _found(token: str, *, awaits_code: bool, touch: bool) -> SignedIn | None:
     if not token.startswith(TOKEN_PREFIX) or len(token) > 100:
         return None
-    row = FIND_SESSION.first(of_token_hash=hash_of(token))
+    row = FIND_SESSION.first(of_token_hash=hash_of(token), awaits_code=awaits_code)
     if row is None:
         return None
     session_id, user_id, email, name, is_operator, created_at, last_seen_at = row
     now = wall_now()
     seen_at = from_microseconds(last_seen_at)
     if not _is_alive(from_microseconds(created_at), seen_at, now, bool(is_operator)):
+        return None
+    if awaits_code and now >= seen_at + CODE_WITHIN:
         return None
     if touch and now - seen_at >= TOUCH_EVERY:
         _try_to_touch(session_id, now)
@@ -173,7 +202,9 @@ def sessions_of(user_id: int, is_operator: bool) -> list[OpenSession]:
     """The sessions of a person that still open something, latest use first."""
     rows = db.session.scalars(
         select(UserSession)
-        .where(UserSession.user_id == user_id, UserSession.revoked_at.is_(None))
+        .where(
+            UserSession.user_id == user_id, UserSession.revoked_at.is_(None), ~UserSession.awaits_code
+        )
         .order_by(UserSession.last_seen_at.desc(), UserSession.id.desc())
     )
     now = wall_now()

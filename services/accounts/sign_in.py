@@ -82,7 +82,7 @@ def _replace(user_id: int, checked_hash: str, new_hash: str, browser: Browser) -
     _still_theirs(user_id, checked_hash).password_hash = new_hash
     sessions.revoke_sessions(user_id)
     audit.record("user.password_changed", f"user:{user_id}", user_id=user_id)
-    return sessions.open_session(user_id, browser.address, browser.user_agent)
+    return sessions.open_session(user_id, browser.address, browser.user_agent, is_proven=True)
 
 
 def _still_theirs(user_id: int, checked_hash: str) -> User:

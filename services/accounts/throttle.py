@@ -30,9 +30,11 @@ class Limit:
     window: timedelta
 
 
+CODES_PER_PERSON = 12
 LIMITS = {
     "sign_in": Limit(per_network=40, per_email=8, window=timedelta(minutes=15)),
     "password": Limit(per_network=40, per_email=8, window=timedelta(minutes=15)),
+    "second_factor": Limit(per_network=40, per_email=8, window=timedelta(minutes=15)),
     "reset": Limit(per_network=20, per_email=5, window=timedelta(hours=1)),
     "register": Limit(per_network=20, per_email=5, window=timedelta(hours=1)),
 }
@@ -46,6 +48,13 @@ def count_attempt(purpose: str, address: str, email: str = "") -> None:
     _count(network_key, limit.per_network, limit.window)
     if email:
         _count(email_key, limit.per_email, limit.window)
+
+
+@atomic
+def count_code(user_id: int) -> None:
+    """Count one code of a person, wherever it comes from: only who knows the password gets this far, so
+    this locks out nobody but them. Raises RateLimited."""
+    _count(f"second_factor:user:{user_id}", CODES_PER_PERSON, LIMITS["second_factor"].window)
 
 
 @atomic

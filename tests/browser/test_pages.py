@@ -59,6 +59,7 @@ SIGNED_IN: dict[str, Callable[[Any], None]] = {
     "success": buy,
     "members": _at(f"{HOME}/members"),
     "profile": _at("/profile"),
+    "second step": _at("/profile/second-step"),
     "checkout": to_checkout,
     "3-D Secure": _confirm,
     "receipt": _receipt,
