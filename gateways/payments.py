@@ -101,7 +101,7 @@ class CheckoutSession:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IntentFacts:
-    """A payment intent. ``failure`` is in words for the customer."""
+    """A payment intent. Units: minor units. ``failure`` is in words for the customer."""
 
     id: str
     status: str
@@ -109,6 +109,11 @@ class IntentFacts:
     order_id: str | None
     failure: str | None
     charge_id: str | None
+    amount_cents: int
+    currency: str
+    customer_id: str | None
+    account: str | None
+    is_live: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

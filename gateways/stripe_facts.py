@@ -51,6 +51,11 @@ def intent_facts(item: Any) -> IntentFacts:
         order_id=_text(metadata, "order"),
         failure=failure if status in ("requires_payment_method", "canceled") else None,
         charge_id=_id(intent, "latest_charge"),
+        amount_cents=_number(intent, "amount_received"),
+        currency=_text(intent, "currency") or "",
+        customer_id=_id(intent, "customer"),
+        account=_text(metadata, "account"),
+        is_live=intent.get("livemode") is True,
     )
 
 

@@ -35,7 +35,7 @@ def purchase(asked: Asked) -> Response:
 
     def operation() -> tuple[int, dict[str, Any]]:
         started = start_purchase(
-            account_id, body.package or body.price_id, request_key=_request_key(key),
+            account_id, body.package or body.price_id, request_key=request_key(key),
             actor=asked.caller.actor, payments=current_app.extensions["payments"], email=body.email,
             success_url=body.success_url, cancel_url=body.cancel_url,
         )  # fmt: skip
@@ -45,7 +45,7 @@ def purchase(asked: Asked) -> Response:
     return asked.once_with_calls_outside(key, operation)
 
 
-def _request_key(key: Key | None) -> str:
+def request_key(key: Key | None) -> str:
     """What makes the order one: the caller's key, apart from the tokens of the pages' forms."""
     if key is None:
         return f"api:{secrets.token_hex(16)}"

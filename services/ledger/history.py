@@ -32,7 +32,8 @@ TYPE_GROUPS: dict[str, tuple[str, ...]] = {
 class HistoryQuery:
     """Which lines. ``until`` is exclusive; ``cursor`` is the last id of the page before.
 
-    ``newer_than`` turns the page back: the lines just newer than that id.
+    ``newer_than`` turns the page back: the lines just newer than that id. ``with_quantity``: only lines that
+    say how many of something were paid for, such as messages.
     """
 
     account_id: int
@@ -42,6 +43,7 @@ class HistoryQuery:
     until: datetime | None = None
     task_id: str | None = None
     text: str | None = None
+    with_quantity: bool = False
     limit: int = 50
     offset: int = 0
     cursor: int | None = None
@@ -240,7 +242,12 @@ def _from_sequence(query: HistoryQuery, page: Balance) -> list[HistoryLine]:
 
 
 def _is_unfiltered(query: HistoryQuery, types: tuple[str, ...]) -> bool:
-    return types == TRANSACTION_TYPES and not (query.since or query.until or query.task_id or query.text)
+    return types == TRANSACTION_TYPES and not _is_narrowed(query)
+
+
+def _is_narrowed(query: HistoryQuery) -> bool:
+    """Whether more than types and credit types are asked for: then the kept counters do not know the total."""
+    return bool(query.since or query.until or query.task_id or query.text or query.with_quantity)
 
 
 def _filtered(statement: Select[Any], query: HistoryQuery, credit_type_id: int | None) -> Select[Any]:
@@ -248,6 +255,8 @@ def _filtered(statement: Select[Any], query: HistoryQuery, credit_type_id: int |
         statement = statement.where(Transaction.credit_type_id == credit_type_id)
     if query.task_id is not None:
         statement = statement.where(Transaction.task_id == query.task_id)
+    if query.with_quantity:
+        statement = statement.where(Transaction.quantity.is_not(None))
     if query.text:
         pattern = query.text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
         statement = statement.where(
@@ -277,7 +286,7 @@ def _first_id(account_id: int, moment: datetime) -> int:
 def _total(
     query: HistoryQuery, types: tuple[str, ...], credit_type_id: int | None, pages: list[Balance]
 ) -> int | None:
-    if not (query.since or query.until or query.task_id or query.text):
+    if not _is_narrowed(query):
         assert set(types) <= set(COUNTED_TYPES)
         return sum(getattr(page, f"{line_type}_lines") for page in pages for line_type in types)
     statement = _filtered(
