@@ -20,6 +20,8 @@ __all__ = [
     "PaymentDeclined",
     "PaymentProviderUnavailable",
     "Payments",
+    "RefundFacts",
+    "RefundRequest",
     "Terms",
     "UnknownToProvider",
 ]
@@ -129,11 +131,32 @@ class ChargeFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DisputeFacts:
-    """A dispute. ``is_won``: the money came back, or was never taken."""
+    """A dispute. Units: minor units. ``status``: inquiry (nothing taken yet), open, won or lost."""
 
     id: str
     charge_id: str | None
-    is_won: bool
+    status: str
+    amount_cents: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefundRequest:
+    """Money to give back. Units: minor units. ``id`` is random and stored, so a repeated call gives once."""
+
+    id: str
+    instance: str
+    payment_intent_id: str
+    amount_cents: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefundFacts:
+    """A refund. ``charge_id``: of which charge; ``failure`` in the provider's word, where it failed."""
+
+    id: str
+    charge_id: str | None
+    failure: str | None
 
 
 class Payments(Protocol):
@@ -172,6 +195,12 @@ class Payments(Protocol):
 
     def charge(self, charge_id: str) -> ChargeFacts:
         """The charge as it is now. Raises UnknownToProvider."""
+
+    def refund(self, request: RefundRequest) -> RefundFacts:
+        """Give money back, or find the refund that an earlier call made.
+
+        Raises InvalidRequest where the provider refuses it: more than is left, a payment under dispute.
+        """
 
     def dispute(self, dispute_id: str) -> DisputeFacts:
         """The dispute as it is now. Raises UnknownToProvider."""

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from gateways.payments import ChargeFacts, CheckoutSession, DisputeFacts, IntentFacts
+from gateways.payments import ChargeFacts, CheckoutSession, DisputeFacts, IntentFacts, RefundFacts
 
-WON_DISPUTES = ("won", "warning_closed", "prevented")
+DISPUTES_OVER = {"won": "won", "warning_closed": "won", "prevented": "won", "lost": "lost"}
 
 
 def plain(item: Any) -> dict[str, Any]:
@@ -74,10 +74,27 @@ def charge_facts(item: Any) -> ChargeFacts:
 def dispute_facts(item: Any) -> DisputeFacts:
     """A dispute."""
     dispute = plain(item)
+    told = _text(dispute, "status") or ""
     return DisputeFacts(
         id=str(dispute["id"]),
         charge_id=_id(dispute, "charge"),
-        is_won=dispute.get("status") in WON_DISPUTES,
+        status=DISPUTES_OVER.get(told) or ("inquiry" if told.startswith("warning_") else "open"),
+        amount_cents=_number(dispute, "amount", missing=0),
+        reason=_text(dispute, "reason") or "",
+    )
+
+
+def refund_facts(item: Any) -> RefundFacts:
+    """A refund."""
+    refund = plain(item)
+    return RefundFacts(
+        id=str(refund["id"]),
+        charge_id=_id(refund, "charge"),
+        failure=(
+            _text(refund, "failure_reason") or "failed"
+            if refund.get("status") in ("failed", "canceled")
+            else None
+        ),
     )
 
 

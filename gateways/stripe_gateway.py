@@ -20,10 +20,19 @@ from gateways.payments import (
     CustomerRequest,
     DisputeFacts,
     IntentFacts,
+    RefundFacts,
+    RefundRequest,
     Terms,
     UnknownToProvider,
 )
-from gateways.stripe_facts import charge_facts, dispute_facts, intent_facts, plain, session_facts
+from gateways.stripe_facts import (
+    charge_facts,
+    dispute_facts,
+    intent_facts,
+    plain,
+    refund_facts,
+    session_facts,
+)
 from gateways.stripe_transport import PatientSession
 
 logger = logging.getLogger("coffer.stripe")
@@ -141,6 +150,19 @@ class StripeGateway:
         """The charge as it is now. Raises UnknownToProvider."""
         return charge_facts(self._ask(lambda: self._client.v1.charges.retrieve(charge_id)))
 
+    def refund(self, request: RefundRequest) -> RefundFacts:
+        """Give money back, or find the refund that an earlier call made. Raises InvalidRequest."""
+        params: dict[str, Any] = {
+            "payment_intent": request.payment_intent_id,
+            "amount": request.amount_cents,
+            "metadata": {"coffer_instance": request.instance, "refund": request.id},
+        }
+        options = {"idempotency_key": f"coffer-refund-{request.id}"}
+        try:
+            return refund_facts(self._ask(lambda: self._client.v1.refunds.create(params, options)))  # type: ignore[arg-type]
+        except _Refused as refusal:
+            raise InvalidRequest.of("amount", refusal.words) from None
+
     def dispute(self, dispute_id: str) -> DisputeFacts:
         """The dispute as it is now. Raises UnknownToProvider."""
         return dispute_facts(self._ask(lambda: self._client.v1.disputes.retrieve(dispute_id)))
@@ -154,6 +176,14 @@ class StripeGateway:
         except stripe.StripeError as error:
             trouble = _ServerTrouble.of(error) if tell_trouble else None
             raise trouble or _translated(error) from error
+
+
+class _Refused(PaymentProviderUnavailable):
+    """Stripe refused the request as it is; its words are for the operator."""
+
+    def __init__(self, words: str):
+        super().__init__("The payment provider refused the request.")
+        self.words = words
 
 
 class _ServerTrouble(Exception):
@@ -217,7 +247,7 @@ def _translated(error: stripe.StripeError) -> Exception:
         if field == "email":
             return InvalidRequest.of("email", "is refused by the payment provider")
         logger.error("Stripe refused a request: %s (%s, %s)", error.user_message, error.code, field)
-        return PaymentProviderUnavailable("The payment provider refused the request.")
+        return _Refused(str(error.user_message or error))
     if isinstance(error, stripe.AuthenticationError | stripe.PermissionError):
         logger.error("Stripe does not accept STRIPE_SECRET_KEY: %s", error.http_status)
         return PaymentProviderUnavailable("The payment provider does not accept this instance's key.")

@@ -286,3 +286,11 @@ class WalletTransaction(Transaction):
 class WalletHistory(Answer):
     transactions: list[WalletTransaction]
     pagination: Pages
+
+
+class PaymentRefunded(Answer):
+    refund_id: str
+    amount_cents: int = Field(description="Of this refund.")
+    refunded_cents: int = Field(description="Of the payment, in all.")
+    status: Literal[PAYMENT_STATUSES]
+    currency: str

@@ -1,6 +1,7 @@
 """The API described: for programs as OpenAPI 3.1, for people as a page of the same facts."""
 
 import json
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,7 +55,7 @@ def _call_notes() -> list[CallNote]:
     schemas = document["components"]["schemas"]
     notes = []
     for call in CALLS:
-        path = call.path.replace("<rowid:hold_id>", "ID").replace("<path:name>", "NAME")
+        path = re.sub(r"<(?:rowid|string):\w+>", "ID", call.path).replace("<path:name>", "NAME")
         example = json.dumps(example_of(call.body)) if call.body and example_of(call.body) else ""
         answers = [
             (status, _members(schemas[model.__name__], schemas)) for status, model in call.answers.items()

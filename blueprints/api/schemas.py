@@ -177,3 +177,10 @@ class WalletHistoryQuery(PageQuery):
     cursor: RowNumber | None = Field(None, description="next_cursor of the page before.")
     since: Moment | None = Field(None, alias="from", description="Inclusive.")
     until: Moment | None = Field(None, alias="to", description="Exclusive.")
+
+
+class PaymentRefundBody(OnAccount):
+    amount_cents: int | None = Field(
+        None, gt=0, le=10**15, strict=True, description="Minor units; all that is left where left out."
+    )
+    reason: Text255 | None = None

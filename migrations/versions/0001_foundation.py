@@ -1032,6 +1032,27 @@ def upgrade() -> None:
     )
     op.create_index("ix_payments_account", "payments", ["account_id", "id"], unique=False)
     op.create_table(
+        "disputes",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("stripe_dispute_id", sa.String(length=255), nullable=False),
+        sa.Column("payment_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("amount_cents", sa.BigInteger(), nullable=False, comment="Minor units"),
+        sa.Column(
+            "status", sa.String(length=10), nullable=False, comment="inquiry: asked about, no money taken yet"
+        ),
+        sa.Column("reason", sa.String(length=80), nullable=False),
+        sa.Column("opened_at", sa.BigInteger(), nullable=False),
+        sa.Column("closed_at", sa.BigInteger(), nullable=True),
+        sa.CheckConstraint("status IN ('inquiry', 'open', 'won', 'lost')", name=op.f("ck_disputes_status")),
+        sa.CheckConstraint("amount_cents >= 0", name=op.f("ck_disputes_amount")),
+        sa.ForeignKeyConstraint(
+            ["payment_id"], ["payments.id"], name=op.f("fk_disputes_payment_id"), ondelete="RESTRICT"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_disputes")),
+        sa.UniqueConstraint("stripe_dispute_id", name=op.f("uq_disputes_stripe_dispute_id")),
+    )
+    op.create_index(op.f("ix_disputes_payment_id"), "disputes", ["payment_id"], unique=False)
+    op.create_table(
         "grants",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("account_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -1105,6 +1126,34 @@ def upgrade() -> None:
         postgresql_where=sa.text("remaining > 0 AND expires_at IS NOT NULL"),
     )
     op.create_index(op.f("ix_grants_payment_id"), "grants", ["payment_id"], unique=False)
+    op.create_table(
+        "refund_requests",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("public_id", sa.String(length=40), nullable=False, comment="Random; what Stripe is told"),
+        sa.Column("payment_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column(
+            "request_key", sa.String(length=255), nullable=False, comment="One form or key, one refund"
+        ),
+        sa.Column("amount_cents", sa.BigInteger(), nullable=False, comment="Minor units"),
+        sa.Column("reason", sa.String(length=200), nullable=False),
+        sa.Column("status", sa.String(length=10), nullable=False),
+        sa.Column("stripe_refund_id", sa.String(length=255), nullable=True),
+        sa.Column("error", sa.String(length=500), nullable=True),
+        sa.Column("actor", sa.String(length=80), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.CheckConstraint("status IN ('asked', 'done', 'failed')", name=op.f("ck_refund_requests_status")),
+        sa.CheckConstraint("amount_cents > 0", name=op.f("ck_refund_requests_amount")),
+        sa.ForeignKeyConstraint(
+            ["payment_id"], ["payments.id"], name=op.f("fk_refund_requests_payment_id"), ondelete="RESTRICT"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_refund_requests")),
+        sa.UniqueConstraint(
+            "payment_id", "request_key", name=op.f("uq_refund_requests_payment_id_request_key")
+        ),
+        sa.UniqueConstraint("public_id", name=op.f("uq_refund_requests_public_id")),
+        sa.UniqueConstraint("stripe_refund_id", name=op.f("uq_refund_requests_stripe_refund_id")),
+    )
+    op.create_index(op.f("ix_refund_requests_payment_id"), "refund_requests", ["payment_id"], unique=False)
     op.create_table(
         "subscription_months",
         sa.Column("subscription_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),

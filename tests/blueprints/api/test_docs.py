@@ -25,7 +25,7 @@ class TestDocs:
     @pytest.mark.parametrize("call", CALLS, ids=lambda call: call.name)
     def test_every_call_with_its_fields(self, call):
         text = (DOCS / "api.md").read_text()
-        path = re.sub(r"<rowid:\w+>", "ID", re.sub(r"<path:\w+>", "NAME", call.path))
+        path = re.sub(r"<(?:rowid|string):\w+>", "ID", re.sub(r"<path:\w+>", "NAME", call.path))
         assert f"{call.method} {path}`" in text or f"{call.method}` {path}" in text
         models = [call.body, call.query, *call.answers.values()]
         for model in models:
