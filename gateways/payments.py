@@ -3,6 +3,7 @@
 Every call may raise PaymentProviderUnavailable; none may be made while a unit of work is open.
 """
 
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,6 +18,7 @@ __all__ = [
     "CustomerRequest",
     "DisputeFacts",
     "IntentFacts",
+    "ListedEvent",
     "PaymentDeclined",
     "PaymentProviderUnavailable",
     "Payments",
@@ -159,6 +161,16 @@ class RefundFacts:
     failure: str | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedEvent:
+    """An event as the provider still has it; ``body`` is what a delivery would bring."""
+
+    id: str
+    type: str
+    object_id: str
+    body: str
+
+
 class Payments(Protocol):
     """A payment provider."""
 
@@ -204,3 +216,12 @@ class Payments(Protocol):
 
     def dispute(self, dispute_id: str) -> DisputeFacts:
         """The dispute as it is now. Raises UnknownToProvider."""
+
+    def sessions_since(self, moment: datetime) -> Iterator[CheckoutSession]:
+        """Every Checkout Session made since a moment, newest first."""
+
+    def refunds_since(self, moment: datetime) -> Iterator[RefundFacts]:
+        """Every refund made since a moment, newest first."""
+
+    def events_since(self, moment: datetime) -> Iterator[ListedEvent]:
+        """Every event since a moment that the provider still has, newest first."""

@@ -1,8 +1,16 @@
 """Stripe's objects as our facts. What is missing or of another type is read as not there, never trusted."""
 
+import json
 from typing import Any
 
-from gateways.payments import ChargeFacts, CheckoutSession, DisputeFacts, IntentFacts, RefundFacts
+from gateways.payments import (
+    ChargeFacts,
+    CheckoutSession,
+    DisputeFacts,
+    IntentFacts,
+    ListedEvent,
+    RefundFacts,
+)
 
 DISPUTES_OVER = {"won": "won", "warning_closed": "won", "prevented": "won", "lost": "lost"}
 
@@ -95,6 +103,17 @@ def refund_facts(item: Any) -> RefundFacts:
             if refund.get("status") in ("failed", "canceled")
             else None
         ),
+    )
+
+
+def event_facts(item: Any) -> ListedEvent:
+    """An event of a list."""
+    event = plain(item)
+    return ListedEvent(
+        id=str(event["id"]),
+        type=_text(event, "type") or "",
+        object_id=_text(_part(_part(event, "data"), "object"), "id") or "",
+        body=json.dumps(event, default=str),
     )
 
 

@@ -8,6 +8,7 @@ import hashlib
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any, TypeVar
 
 import stripe
@@ -20,6 +21,7 @@ from gateways.payments import (
     CustomerRequest,
     DisputeFacts,
     IntentFacts,
+    ListedEvent,
     RefundFacts,
     RefundRequest,
     Terms,
@@ -28,6 +30,7 @@ from gateways.payments import (
 from gateways.stripe_facts import (
     charge_facts,
     dispute_facts,
+    event_facts,
     intent_facts,
     plain,
     refund_facts,
@@ -42,6 +45,7 @@ RETRY_AFTER_SECONDS = 5
 # A key under which Stripe keeps an error of its own is of no more use; so many are tried.
 MOST_KEYS = 3
 SESSIONS_LOOKED_AT = 100
+OBJECTS_A_PAGE = 100
 
 
 class StripeGateway:
@@ -166,6 +170,29 @@ class StripeGateway:
     def dispute(self, dispute_id: str) -> DisputeFacts:
         """The dispute as it is now. Raises UnknownToProvider."""
         return dispute_facts(self._ask(lambda: self._client.v1.disputes.retrieve(dispute_id)))
+
+    def sessions_since(self, moment: datetime) -> Iterator[CheckoutSession]:
+        """Every Checkout Session made since a moment, newest first."""
+        return map(session_facts, self._listed(self._client.v1.checkout.sessions.list, moment))
+
+    def refunds_since(self, moment: datetime) -> Iterator[RefundFacts]:
+        """Every refund made since a moment, newest first."""
+        return map(refund_facts, self._listed(self._client.v1.refunds.list, moment))
+
+    def events_since(self, moment: datetime) -> Iterator[ListedEvent]:
+        """Every event since a moment that Stripe still has, newest first."""
+        return map(event_facts, self._listed(self._client.v1.events.list, moment))
+
+    def _listed(self, call: Callable[[Any], Any], moment: datetime) -> Iterator[dict[str, Any]]:
+        """Every object of a list, a page at a time; each page has the patience of one call."""
+        params: dict[str, Any] = {"created": {"gte": int(moment.timestamp())}, "limit": OBJECTS_A_PAGE}
+        while True:
+            page = self._ask(lambda: call(dict(params)))
+            items = [plain(item) for item in page.data]
+            yield from items
+            if not page.has_more or not items:
+                return
+            params["starting_after"] = items[-1]["id"]
 
     def _ask(self, call: Callable[[], T], *, tell_trouble: bool = False) -> T:
         """Make a call, its errors in our words."""

@@ -16,6 +16,7 @@ from blueprints.operator.routes import LONGEST_SEARCH, row_number
 from config import Settings
 from models.inbox import INBOX_STATES
 from services.billing import inbox
+from services.billing.reconcile import last_reconciliation
 from services.money import currency_digits
 from services.operations import audit_log, figures, proof_record
 
@@ -88,6 +89,13 @@ def replay_event(event_id: str) -> Response:
 def proof() -> str:
     """The latest proof of the ledger: what was checked, and what failed."""
     return render_template("operator/proof.html", proof=proof_record.last_proof())
+
+
+@blueprint.get("/operator/reconcile")
+@operator_only
+def reconcile() -> str:
+    """The latest comparison with the payment provider."""
+    return render_template("operator/reconcile.html", report=last_reconciliation())
 
 
 @blueprint.get("/operator/audit")

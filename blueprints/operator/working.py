@@ -17,6 +17,7 @@ from services.operations.job_runs import latest_runs
 
 logger = logging.getLogger("coffer.jobs")
 PROOF_JOB = "verify-ledger"
+RECONCILE_JOB = "reconcile"
 
 
 @blueprint.get("/operator/jobs")
@@ -57,6 +58,17 @@ def prove() -> Response:
     _start(job)
     flash(_("The proof has begun. Large ledgers take a while; this page shows it when it is done."), "info")
     return redirect(url_for("operator.proof"), 303)
+
+
+@blueprint.post("/operator/reconcile")
+@operator_only
+def run_reconcile() -> Response:
+    """Compare with the payment provider now, beside this request."""
+    job = job_named(RECONCILE_JOB)
+    assert job is not None
+    _start(job)
+    flash(_("The comparison has begun; this page shows it when it is done."), "info")
+    return redirect(url_for("operator.reconcile"), 303)
 
 
 def _start(job: Job) -> None:

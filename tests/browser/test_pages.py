@@ -50,6 +50,12 @@ def _first_event(page: Any) -> None:
     page.wait_for_url("**/operator/events/evt_*")
 
 
+def _first_payment(page: Any) -> None:
+    page.goto("/operator/accounts/northwind/payments")
+    page.locator("table .row-link").first.click()
+    page.wait_for_url("**/payments/*")
+
+
 def _at(path: str) -> Callable[[Any], None]:
     return lambda page: page.goto(path)
 
@@ -76,6 +82,9 @@ CONSOLE = {
     "accounts": _at("/operator/accounts"),
     "events": _at("/operator/events"),
     "an event": _first_event,
+    "reconcile": _at("/operator/reconcile"),
+    "payments of an account": _at("/operator/accounts/northwind/payments"),
+    "a payment": _first_payment,
     "jobs": _at("/operator/jobs"),
     "proof": _at("/operator/proof"),
     "audit log": _at("/operator/audit"),
