@@ -114,15 +114,14 @@ def _storage_errors() -> tuple[type[Exception], ...]:
 
 def _attempt(operation: Callable[[], T]) -> T:
     session = db.session()
-    assert not session.new and not session.dirty, "changes were made outside a unit of work"
-    session.rollback()  # end the read snapshot: the unit must see what is committed now
+    assert session.is_clean(), "changes were made outside a unit of work"
     is_sqlite = db.engine.dialect.name == "sqlite"
     if is_sqlite and not _sqlite_writers.acquire(WAIT_SECONDS):
         raise StorageUnavailable("Too many writers are waiting.", retry_after_seconds=1)
     callbacks: list[Callable[[], None]] = []
     try:
         session.info["unit"] = callbacks
-        session.on_driver(write=True)
+        session.begin_unit()
         result = operation()
         session.commit()
     except BaseException:
