@@ -15,7 +15,7 @@ from services.accounts.memberships import belongings_of
 from services.accounts.sessions import SignedIn
 from services.ledger.balances import positions
 
-CONSOLE = "/operator/accounts"
+CONSOLE = "/operator"
 # Pages about the instance: what the operator's own account has does not belong there.
 CONSOLE_PATHS = ("/operator/", "/styleguide")
 

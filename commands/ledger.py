@@ -9,7 +9,8 @@ from flask.cli import AppGroup
 
 from commands.refusals import one_line_refusals
 from config import Settings
-from services.ledger.proof import HEADS_FILE, ProofReport, prove_and_note
+from services.ledger.proof import HEADS_FILE, ProofReport
+from services.operations.proof_record import prove_and_keep
 
 group = AppGroup("ledger", help="The ledger: prove that it adds up.")
 
@@ -20,7 +21,7 @@ group = AppGroup("ledger", help="The ledger: prove that it adds up.")
 def verify(as_json: bool) -> None:
     """Check every rule of the ledger over all of it; exit code 1 where one fails."""
     settings: Settings = current_app.extensions["settings"]
-    report = prove_and_note(settings.instance_dir / HEADS_FILE, "command")
+    report = prove_and_keep(settings.instance_dir / HEADS_FILE, "command")
     click.echo(json.dumps(_document(report), indent=2) if as_json else "\n".join(report.lines()))
     if not report.passed:
         raise SystemExit(1)

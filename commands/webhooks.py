@@ -8,7 +8,7 @@ from flask.cli import AppGroup
 
 from commands.refusals import one_line_refusals
 from models.inbox import INBOX_STATES
-from services.billing.inbox import EventView, events
+from services.billing.inbox import EventView, event_named, events
 from services.billing.inbox import replay as replay_event
 from services.clock import iso
 
@@ -52,7 +52,7 @@ def _row(event: EventView) -> dict[str, str | int | None]:
 def replay(event_id: str) -> None:
     """Process the event of this ID again; what it led to already is not done twice."""
     state = replay_event(event_id, current_app.extensions["payments"])
-    found = next(event for event in events(limit=100_000) if event.stripe_event_id == event_id)
+    found, _ = event_named(event_id)
     if state == "failed":
         raise click.ClickException(f"{event_id} failed: {found.error}")
     click.echo(f"{event_id}: {state}")

@@ -3,6 +3,7 @@
 Every call may raise PaymentProviderUnavailable; none may be made while a unit of work is open.
 """
 
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,9 +18,12 @@ __all__ = [
     "CustomerRequest",
     "DisputeFacts",
     "IntentFacts",
+    "ListedEvent",
     "PaymentDeclined",
     "PaymentProviderUnavailable",
     "Payments",
+    "RefundFacts",
+    "RefundRequest",
     "Terms",
     "UnknownToProvider",
 ]
@@ -101,7 +105,7 @@ class CheckoutSession:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IntentFacts:
-    """A payment intent. ``failure`` is in words for the customer."""
+    """A payment intent. Units: minor units. ``failure`` is in words for the customer."""
 
     id: str
     status: str
@@ -109,6 +113,11 @@ class IntentFacts:
     order_id: str | None
     failure: str | None
     charge_id: str | None
+    amount_cents: int
+    currency: str
+    customer_id: str | None
+    account: str | None
+    is_live: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,11 +133,42 @@ class ChargeFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DisputeFacts:
-    """A dispute. ``is_won``: the money came back, or was never taken."""
+    """A dispute. Units: minor units. ``status``: inquiry (nothing taken yet), open, won or lost."""
 
     id: str
     charge_id: str | None
-    is_won: bool
+    status: str
+    amount_cents: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefundRequest:
+    """Money to give back. Units: minor units. ``id`` is random and stored, so a repeated call gives once."""
+
+    id: str
+    instance: str
+    payment_intent_id: str
+    amount_cents: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefundFacts:
+    """A refund. ``charge_id``: of which charge; ``failure`` in the provider's word, where it failed."""
+
+    id: str
+    charge_id: str | None
+    failure: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedEvent:
+    """An event as the provider still has it; ``body`` is what a delivery would bring."""
+
+    id: str
+    type: str
+    object_id: str
+    body: str
 
 
 class Payments(Protocol):
@@ -168,5 +208,20 @@ class Payments(Protocol):
     def charge(self, charge_id: str) -> ChargeFacts:
         """The charge as it is now. Raises UnknownToProvider."""
 
+    def refund(self, request: RefundRequest) -> RefundFacts:
+        """Give money back, or find the refund that an earlier call made.
+
+        Raises InvalidRequest where the provider refuses it: more than is left, a payment under dispute.
+        """
+
     def dispute(self, dispute_id: str) -> DisputeFacts:
         """The dispute as it is now. Raises UnknownToProvider."""
+
+    def sessions_since(self, moment: datetime) -> Iterator[CheckoutSession]:
+        """Every Checkout Session made since a moment, newest first."""
+
+    def refunds_since(self, moment: datetime) -> Iterator[RefundFacts]:
+        """Every refund made since a moment, newest first."""
+
+    def events_since(self, moment: datetime) -> Iterator[ListedEvent]:
+        """Every event since a moment that the provider still has, newest first."""

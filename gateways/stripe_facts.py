@@ -1,10 +1,18 @@
 """Stripe's objects as our facts. What is missing or of another type is read as not there, never trusted."""
 
+import json
 from typing import Any
 
-from gateways.payments import ChargeFacts, CheckoutSession, DisputeFacts, IntentFacts
+from gateways.payments import (
+    ChargeFacts,
+    CheckoutSession,
+    DisputeFacts,
+    IntentFacts,
+    ListedEvent,
+    RefundFacts,
+)
 
-WON_DISPUTES = ("won", "warning_closed", "prevented")
+DISPUTES_OVER = {"won": "won", "warning_closed": "won", "prevented": "won", "lost": "lost"}
 
 
 def plain(item: Any) -> dict[str, Any]:
@@ -51,6 +59,11 @@ def intent_facts(item: Any) -> IntentFacts:
         order_id=_text(metadata, "order"),
         failure=failure if status in ("requires_payment_method", "canceled") else None,
         charge_id=_id(intent, "latest_charge"),
+        amount_cents=_number(intent, "amount_received"),
+        currency=_text(intent, "currency") or "",
+        customer_id=_id(intent, "customer"),
+        account=_text(metadata, "account"),
+        is_live=intent.get("livemode") is True,
     )
 
 
@@ -69,10 +82,38 @@ def charge_facts(item: Any) -> ChargeFacts:
 def dispute_facts(item: Any) -> DisputeFacts:
     """A dispute."""
     dispute = plain(item)
+    told = _text(dispute, "status") or ""
     return DisputeFacts(
         id=str(dispute["id"]),
         charge_id=_id(dispute, "charge"),
-        is_won=dispute.get("status") in WON_DISPUTES,
+        status=DISPUTES_OVER.get(told) or ("inquiry" if told.startswith("warning_") else "open"),
+        amount_cents=_number(dispute, "amount", missing=0),
+        reason=_text(dispute, "reason") or "",
+    )
+
+
+def refund_facts(item: Any) -> RefundFacts:
+    """A refund."""
+    refund = plain(item)
+    return RefundFacts(
+        id=str(refund["id"]),
+        charge_id=_id(refund, "charge"),
+        failure=(
+            _text(refund, "failure_reason") or "failed"
+            if refund.get("status") in ("failed", "canceled")
+            else None
+        ),
+    )
+
+
+def event_facts(item: Any) -> ListedEvent:
+    """An event of a list."""
+    event = plain(item)
+    return ListedEvent(
+        id=str(event["id"]),
+        type=_text(event, "type") or "",
+        object_id=_text(_part(_part(event, "data"), "object"), "id") or "",
+        body=json.dumps(event, default=str),
     )
 
 

@@ -8,6 +8,7 @@ import hashlib
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any, TypeVar
 
 import stripe
@@ -20,10 +21,21 @@ from gateways.payments import (
     CustomerRequest,
     DisputeFacts,
     IntentFacts,
+    ListedEvent,
+    RefundFacts,
+    RefundRequest,
     Terms,
     UnknownToProvider,
 )
-from gateways.stripe_facts import charge_facts, dispute_facts, intent_facts, plain, session_facts
+from gateways.stripe_facts import (
+    charge_facts,
+    dispute_facts,
+    event_facts,
+    intent_facts,
+    plain,
+    refund_facts,
+    session_facts,
+)
 from gateways.stripe_transport import PatientSession
 from turn import set_aside
 
@@ -34,6 +46,7 @@ RETRY_AFTER_SECONDS = 5
 # A key under which Stripe keeps an error of its own is of no more use; so many are tried.
 MOST_KEYS = 3
 SESSIONS_LOOKED_AT = 100
+OBJECTS_A_PAGE = 100
 
 
 class StripeGateway:
@@ -142,9 +155,45 @@ class StripeGateway:
         """The charge as it is now. Raises UnknownToProvider."""
         return charge_facts(self._ask(lambda: self._client.v1.charges.retrieve(charge_id)))
 
+    def refund(self, request: RefundRequest) -> RefundFacts:
+        """Give money back, or find the refund that an earlier call made. Raises InvalidRequest."""
+        params: dict[str, Any] = {
+            "payment_intent": request.payment_intent_id,
+            "amount": request.amount_cents,
+            "metadata": {"coffer_instance": request.instance, "refund": request.id},
+        }
+        options = {"idempotency_key": f"coffer-refund-{request.id}"}
+        try:
+            return refund_facts(self._ask(lambda: self._client.v1.refunds.create(params, options)))  # type: ignore[arg-type]
+        except _Refused as refusal:
+            raise InvalidRequest.of("amount", refusal.words) from None
+
     def dispute(self, dispute_id: str) -> DisputeFacts:
         """The dispute as it is now. Raises UnknownToProvider."""
         return dispute_facts(self._ask(lambda: self._client.v1.disputes.retrieve(dispute_id)))
+
+    def sessions_since(self, moment: datetime) -> Iterator[CheckoutSession]:
+        """Every Checkout Session made since a moment, newest first."""
+        return map(session_facts, self._listed(self._client.v1.checkout.sessions.list, moment))
+
+    def refunds_since(self, moment: datetime) -> Iterator[RefundFacts]:
+        """Every refund made since a moment, newest first."""
+        return map(refund_facts, self._listed(self._client.v1.refunds.list, moment))
+
+    def events_since(self, moment: datetime) -> Iterator[ListedEvent]:
+        """Every event since a moment that Stripe still has, newest first."""
+        return map(event_facts, self._listed(self._client.v1.events.list, moment))
+
+    def _listed(self, call: Callable[[Any], Any], moment: datetime) -> Iterator[dict[str, Any]]:
+        """Every object of a list, a page at a time; each page has the patience of one call."""
+        params: dict[str, Any] = {"created": {"gte": int(moment.timestamp())}, "limit": OBJECTS_A_PAGE}
+        while True:
+            page = self._ask(lambda: call(dict(params)))
+            items = [plain(item) for item in page.data]
+            yield from items
+            if not page.has_more or not items:
+                return
+            params["starting_after"] = items[-1]["id"]
 
     def _ask(self, call: Callable[[], T], *, tell_trouble: bool = False) -> T:
         """Make a call, its errors in our words."""
@@ -155,6 +204,14 @@ class StripeGateway:
         except stripe.StripeError as error:
             trouble = _ServerTrouble.of(error) if tell_trouble else None
             raise trouble or _translated(error) from error
+
+
+class _Refused(PaymentProviderUnavailable):
+    """Stripe refused the request as it is; its words are for the operator."""
+
+    def __init__(self, words: str):
+        super().__init__("The payment provider refused the request.")
+        self.words = words
 
 
 class _ServerTrouble(Exception):
@@ -218,7 +275,7 @@ def _translated(error: stripe.StripeError) -> Exception:
         if field == "email":
             return InvalidRequest.of("email", "is refused by the payment provider")
         logger.error("Stripe refused a request: %s (%s, %s)", error.user_message, error.code, field)
-        return PaymentProviderUnavailable("The payment provider refused the request.")
+        return _Refused(str(error.user_message or error))
     if isinstance(error, stripe.AuthenticationError | stripe.PermissionError):
         logger.error("Stripe does not accept STRIPE_SECRET_KEY: %s", error.http_status)
         return PaymentProviderUnavailable("The payment provider does not accept this instance's key.")

@@ -13,6 +13,7 @@ from jobs import (
     monthly_grants,
     process_inbox,
     prune,
+    reconcile,
     release_holds,
     verify_ledger,
 )
@@ -94,6 +95,10 @@ JOBS: tuple[Job, ...] = (
     Job(
         "monthly-grants", Every(timedelta(minutes=10)), monthly_grants.run,
         "Grants each month's credits of plans that were given without Stripe.",
+    ),
+    Job(
+        "reconcile", Daily(time(2, 40)), reconcile.run,
+        "Compares with the payment provider: credits what was paid and missed, lists the rest.",
     ),
     Job(
         "verify-ledger", Daily(time(3, 10)), verify_ledger.run,

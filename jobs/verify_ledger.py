@@ -3,7 +3,8 @@
 from flask import Flask
 
 from config import Settings
-from services.ledger.proof import HEADS_FILE, prove_and_note
+from services.ledger.proof import HEADS_FILE
+from services.operations.proof_record import prove_and_keep
 
 
 class LedgerNotWhole(Exception):
@@ -13,7 +14,7 @@ class LedgerNotWhole(Exception):
 def run(app: Flask) -> str:
     """Prove the ledger, note its heads. Raises LedgerNotWhole, so that the run shows as failed."""
     settings: Settings = app.extensions["settings"]
-    report = prove_and_note(settings.instance_dir / HEADS_FILE, "job:verify-ledger")
+    report = prove_and_keep(settings.instance_dir / HEADS_FILE, "job:verify-ledger")
     *_, verdict = report.lines()
     if not report.passed:
         raise LedgerNotWhole("; ".join([verdict, *map(str, report.failures[:5])]))

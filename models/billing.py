@@ -12,6 +12,8 @@ ORDER_KINDS = ("package", "funds", "subscription", "card")
 PAYMENT_KINDS = ("package", "funds", "subscription", "overage", "top_up", "manual")
 ORDER_STATUSES = ("pending", "open", "paid", "expired", "flagged")
 PAYMENT_STATUSES = ("pending", "paid", "failed", "refunded", "partially_refunded", "disputed")
+DISPUTE_STATUSES = ("inquiry", "open", "won", "lost")
+REFUND_STATUSES = ("asked", "done", "failed")
 SUBSCRIPTION_STATUSES = ("comped", "trialing", "active", "past_due", "canceled", "incomplete")
 ENTITLING_STATUSES = ("comped", "trialing", "active", "past_due")
 
@@ -103,6 +105,48 @@ class Payment(Base):
 
 _payment = Payment.__table__.c
 Index("ix_payments_account", _payment.account_id, _payment.id)
+
+
+class Dispute(Base):
+    """A payment that the payer's bank wants back: the provider's dispute, and how it stands."""
+
+    __tablename__ = "disputes"
+    __table_args__ = (
+        CheckConstraint(one_of("status", DISPUTE_STATUSES), name="status"),
+        CheckConstraint("amount_cents >= 0", name="amount"),
+    )
+
+    id: Mapped[int] = mapped_column(RowId, primary_key=True)
+    stripe_dispute_id: Mapped[str] = mapped_column(String(255), unique=True)
+    payment_id: Mapped[int] = mapped_column(ForeignKey("payments.id", ondelete="RESTRICT"), index=True)
+    amount_cents: Mapped[int] = mapped_column(BigInteger, comment="Minor units")
+    status: Mapped[str] = mapped_column(String(10), comment="inquiry: asked about, no money taken yet")
+    reason: Mapped[str] = mapped_column(String(80), default="")
+    opened_at: Mapped[datetime]
+    closed_at: Mapped[datetime | None]
+
+
+class RefundRequest(Base):
+    """Money that an operator gives back: written down before the provider is asked."""
+
+    __tablename__ = "refund_requests"
+    __table_args__ = (
+        UniqueConstraint("payment_id", "request_key"),
+        CheckConstraint(one_of("status", REFUND_STATUSES), name="status"),
+        CheckConstraint("amount_cents > 0", name="amount"),
+    )
+
+    id: Mapped[int] = mapped_column(RowId, primary_key=True)
+    public_id: Mapped[str] = mapped_column(String(40), unique=True, comment="Random; what Stripe is told")
+    payment_id: Mapped[int] = mapped_column(ForeignKey("payments.id", ondelete="RESTRICT"), index=True)
+    request_key: Mapped[str] = mapped_column(String(255), comment="One form or key, one refund")
+    amount_cents: Mapped[int] = mapped_column(BigInteger, comment="Minor units")
+    reason: Mapped[str] = mapped_column(String(200), default="")
+    status: Mapped[str] = mapped_column(String(10), default="asked")
+    stripe_refund_id: Mapped[str | None] = mapped_column(String(255), unique=True)
+    error: Mapped[str | None] = mapped_column(String(500))
+    actor: Mapped[str] = mapped_column(String(80))
+    created_at: Mapped[datetime]
 
 
 class Subscription(Base):

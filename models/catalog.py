@@ -54,9 +54,13 @@ class Catalog(Base):
     name: Mapped[str] = mapped_column(String(100))
     currency: Mapped[str] = mapped_column(String(3), default="usd", comment="ISO 4217, lower case")
     is_default: Mapped[bool] = mapped_column(default=False)
+    wallet_type_id: Mapped[int | None] = mapped_column(
+        ForeignKey("credit_types.id", ondelete="RESTRICT"), comment="The money wallet its accounts fund"
+    )
     created_at: Mapped[datetime]
     archived_at: Mapped[datetime | None]
 
+    wallet_type: Mapped[CreditType | None] = relationship()
     plans: Mapped[list["Plan"]] = relationship(back_populates="catalog", order_by="Plan.position")
     packages: Mapped[list["Package"]] = relationship(back_populates="catalog", order_by="Package.position")
     meters: Mapped[list["Meter"]] = relationship(back_populates="catalog", order_by="Meter.position")

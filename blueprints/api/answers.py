@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Field, RootModel, WithJsonSchema
 
 from models.accounts import ACCOUNT_KINDS, ACCOUNT_STATUSES
 from models.billing import PAYMENT_STATUSES
@@ -250,3 +250,47 @@ class PurchaseStarted(Answer):
     session_id: str
     url: str = Field(description="Send the customer's browser there.")
     credits: Number
+
+
+class WalletBalance(Answer):
+    account: str
+    type: str
+    currency: str
+    balance: Number
+    available: Number
+    formatted: str = Field(description="Of what may be spent, such as $52.88.")
+
+
+class FundsAdded(Answer):
+    message: str
+    transaction_id: int
+    balance: Number
+    formatted: str
+
+
+class FundingStarted(Answer):
+    session_id: str
+    url: str = Field(description="Send the customer's browser there.")
+
+
+class Funded(RootModel[FundsAdded | FundingStarted]):
+    """The money that was added, or the Checkout in which it is paid."""
+
+
+class WalletTransaction(Transaction):
+    label: str = Field(description="sms_send for messages that were paid for, else the line's type.")
+    sms_count: Number | None = Field(description="How many segments; null where it was no message.")
+    cost_per_sms: Number | None
+
+
+class WalletHistory(Answer):
+    transactions: list[WalletTransaction]
+    pagination: Pages
+
+
+class PaymentRefunded(Answer):
+    refund_id: str
+    amount_cents: int = Field(description="Of this refund.")
+    refunded_cents: int = Field(description="Of the payment, in all.")
+    status: Literal[PAYMENT_STATUSES]
+    currency: str

@@ -1,6 +1,7 @@
 """The API described: for programs as OpenAPI 3.1, for people as a page of the same facts."""
 
 import json
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,15 +55,23 @@ def _call_notes() -> list[CallNote]:
     schemas = document["components"]["schemas"]
     notes = []
     for call in CALLS:
-        path = call.path.replace("<rowid:hold_id>", "ID").replace("<path:name>", "NAME")
+        path = re.sub(r"<(?:rowid|string):\w+>", "ID", call.path).replace("<path:name>", "NAME")
         example = json.dumps(example_of(call.body)) if call.body and example_of(call.body) else ""
         answers = [
-            (status, list(schemas[model.__name__]["properties"])) for status, model in call.answers.items()
+            (status, _members(schemas[model.__name__], schemas)) for status, model in call.answers.items()
         ]
         notes.append(
             CallNote(call, path, _fields(call, schemas), example, answers, list(refusals_of(call).items()))
         )
     return notes
+
+
+def _members(schema: dict[str, Any], schemas: dict[str, Any]) -> list[str]:
+    """The members of an answer; of one that may take several forms, those of each."""
+    if "properties" in schema:
+        return list(schema["properties"])
+    forms = [schemas[form["$ref"].rpartition("/")[2]] for form in schema["anyOf"]]
+    return list(dict.fromkeys(name for form in forms for name in form["properties"]))
 
 
 def _fields(call: Call, schemas: dict[str, Any]) -> list[FieldNote]:

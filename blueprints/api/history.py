@@ -1,6 +1,7 @@
 """The journal of an account."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 from flask import Response
@@ -10,7 +11,7 @@ from blueprints.api.amounts import decimal_number
 from blueprints.api.calls import Asked, answered, call
 from errors import NotFound
 from services.clock import iso
-from services.ledger.history import HistoryLine, HistoryQuery
+from services.ledger.history import HistoryLine, HistoryPage, HistoryQuery
 from services.ledger.history import history as read_history
 from services.money import to_number
 
@@ -28,18 +29,23 @@ def history(asked: Asked) -> Response:
             offset=0 if query.cursor else query.offset,
         )
     )  # fmt: skip
-    return answered(
-        {
-            "transactions": [line_answer(line) for line in page.lines],
-            "pagination": {
-                "total": page.total,
-                "limit": query.limit,
-                "offset": query.offset,
-                "has_more": page.has_more,
-                "next_cursor": page.next_cursor,
-            },
-        }
-    )
+    return answered(page_answer(page, query, line_answer))
+
+
+def page_answer(
+    page: HistoryPage, query: Any, of_line: Callable[[HistoryLine], dict[str, Any]]
+) -> dict[str, Any]:
+    """A page of the journal and where it stands."""
+    return {
+        "transactions": [of_line(line) for line in page.lines],
+        "pagination": {
+            "total": page.total,
+            "limit": query.limit,
+            "offset": query.offset,
+            "has_more": page.has_more,
+            "next_cursor": page.next_cursor,
+        },
+    }
 
 
 def line_answer(line: HistoryLine) -> dict[str, Any]:

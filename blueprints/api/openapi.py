@@ -15,6 +15,7 @@ from errors import CofferError
 REFERENCE = "#/components/schemas/{model}"
 _PLACE = re.compile(r"<(\w+):(\w+)>")
 _PLACE_SCHEMAS = {
+    "string": {"type": "string", "minLength": 1},
     "rowid": {"type": "integer", "minimum": 1, "maximum": 2**63 - 1},
     "path": {"type": "string", "minLength": 1, "maxLength": 255},
 }

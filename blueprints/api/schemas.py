@@ -149,3 +149,38 @@ class HistoryQueryString(PageQuery):
 class SubscriptionBody(OnAccount):
     plan: Name = Field(description="Code of the plan.", examples=["basic"])
     interval: Literal["month", "year"] | None = Field(None, description="month where left out.")
+
+
+class WalletQuery(OnAccount):
+    credit_type: CreditTypeCode | None = Field(None, description="The account's money wallet where left out.")
+
+
+class AddFundsBody(OnAccount):
+    amount: Amount = Field(description="In the wallet's currency, whole cents.", examples=["52.88"])
+    payment_method: Literal["manual", "stripe"] = Field(
+        "stripe", description="`manual`: money that came in elsewhere, with a platform key alone."
+    )
+    payment_intent_id: Text255 | None = Field(
+        None,
+        description="`stripe`: a payment intent that has succeeded, in place of a Checkout. `manual`: your "
+        "reference of the payment, taken once.",
+    )
+    description: Text500 | None = None
+    email: Text500 | None = Field(None, description="Where the receipt of a Checkout goes.")
+    success_url: Text2000 | None = Field(None, description="On this instance or an allowed origin.")
+    cancel_url: Text2000 | None = Field(None, description="On this instance or an allowed origin.")
+
+
+class WalletHistoryQuery(PageQuery):
+    credit_type: CreditTypeCode | None = Field(None, description="The account's money wallet where left out.")
+    type: Text255 = Field("transactions", description=f"{', '.join(TYPE_GROUPS)}, sms_send, or a line type.")
+    cursor: RowNumber | None = Field(None, description="next_cursor of the page before.")
+    since: Moment | None = Field(None, alias="from", description="Inclusive.")
+    until: Moment | None = Field(None, alias="to", description="Exclusive.")
+
+
+class PaymentRefundBody(OnAccount):
+    amount_cents: int | None = Field(
+        None, gt=0, le=10**15, strict=True, description="Minor units; all that is left where left out."
+    )
+    reason: Text255 | None = None

@@ -81,4 +81,4 @@ def _home() -> str:
     slug = first_account_slug(visitor.user_id, session.get(LAST_ACCOUNT))
     if slug:
         return f"/home/{slug}/overview"
-    return url_for("operator.accounts" if visitor.is_operator else "auth.profile")
+    return url_for("operator.figures_page" if visitor.is_operator else "auth.profile")

@@ -124,6 +124,14 @@ class CorrectionForm(FlaskForm):
             field.data = None
 
 
+class RefundForm(FlaskForm):
+    amount = StringField(
+        _("Amount"), [Length(max=20)], filters=[stripped], description=_("Left empty: all that is left.")
+    )
+    reason = StringField(_("Reason"), [Length(max=200), one_line], filters=[stripped])
+    form_token = HiddenField()
+
+
 class MintForm(FlaskForm):
     name = StringField(
         _("What it is for"), [DataRequired(_("Say what the key is for.")), Length(max=100), one_line],

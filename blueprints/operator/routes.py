@@ -39,12 +39,12 @@ class SampleCreditType:
 def accounts() -> str:
     """One page of the accounts, newest first."""
     search = request.args.get("search", "").strip()[:LONGEST_SEARCH]
-    page_number = max(request.args.get("page", 1, type=_row_number) or 1, 1)
+    page_number = max(request.args.get("page", 1, type=row_number) or 1, 1)
     found = service.find_accounts(
         search,
         limit=ACCOUNTS_A_PAGE,
-        older_than=request.args.get("older_than", type=_row_number),
-        newer_than=request.args.get("newer_than", type=_row_number),
+        older_than=request.args.get("older_than", type=row_number),
+        newer_than=request.args.get("newer_than", type=row_number),
     )
     return render_template(
         "operator/accounts.html",
@@ -111,7 +111,7 @@ def _catalogues() -> list[tuple[str, str]]:
     return [(catalog.code, catalog.name) for catalog in catalogs()]
 
 
-def _row_number(text: str) -> int:
+def row_number(text: str) -> int:
     """A row id or page number from the address; ValueError (and so the default) for anything else."""
     number = int(text)
     if not 0 <= number < 2**62:

@@ -275,6 +275,7 @@ def _new_payment(order: Order) -> Payment:
         public_id=secrets.token_hex(12),
         account_id=order.account_id,
         order_id=order.id,
+        kind=order.kind,
         description=order.description,
         amount_cents=order.price_cents,
         currency=order.currency,

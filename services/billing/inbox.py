@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import bindparam, or_, select, update
+from sqlalchemy import bindparam, func, or_, select, update
 from sqlalchemy.dialects import postgresql
 
 from errors import CofferError, Conflict, NotFound
@@ -121,18 +121,34 @@ def replay(event_id: str, payments: Payments) -> str:
     return process_event(_reset(event_id), payments)
 
 
-def events(state: str | None = None, limit: int = 100) -> list[EventView]:
-    """The newest events of the inbox."""
+def events(state: str | None = None, limit: int = 100, older_than: int | None = None) -> list[EventView]:
+    """The newest events of the inbox, or those below a row's id."""
     query = select(InboxEvent).order_by(InboxEvent.id.desc()).limit(limit)
     if state is not None:
         query = query.where(InboxEvent.state == state)
-    return [
-        EventView(
-            row.id, row.stripe_event_id, row.type, row.object_id, row.state, row.attempts, row.error,
-            row.received_at, row.next_attempt_at, row.processed_at,
-        )
-        for row in db.session.scalars(query)
-    ]  # fmt: skip
+    if older_than is not None:
+        query = query.where(InboxEvent.id < older_than)
+    return [_view(row) for row in db.session.scalars(query)]
+
+
+def event_named(event_id: str) -> tuple[EventView, str | None]:
+    """An event by its id at the provider, and its body unless that was pruned. Raises NotFound."""
+    row = db.session.scalar(select(InboxEvent).where(InboxEvent.stripe_event_id == event_id))
+    if row is None:
+        raise NotFound(f"There is no event {event_id!r}.")
+    return _view(row), row.body
+
+
+def counts_by_state() -> dict[str, int]:
+    """How many events are in each state."""
+    return dict(db.session.execute(select(InboxEvent.state, func.count()).group_by(InboxEvent.state)).all())
+
+
+def _view(row: InboxEvent) -> EventView:
+    return EventView(
+        row.id, row.stripe_event_id, row.type, row.object_id, row.state, row.attempts, row.error,
+        row.received_at, row.next_attempt_at, row.processed_at,
+    )  # fmt: skip
 
 
 def _handle(event: Event, payments: Payments) -> tuple[str, str | None]:

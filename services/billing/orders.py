@@ -3,6 +3,7 @@
 import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import select
 
@@ -18,6 +19,7 @@ from gateways.payments import CheckoutSession
 from models.accounts import Account
 from models.billing import Order
 from services.catalog.packages import PackageView, package_for_sale
+from services.catalog.wallets import wallet_of
 from services.clock import business_now
 from services.ledger.opening import lock_accounts
 from services.unit_of_work import atomic
@@ -58,10 +60,14 @@ class OrderView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewOrder:
-    """What someone asks to buy. ``package`` is a code or a price id."""
+    """What someone asks to buy: a package by its code or price id, or funds for the account's money wallet.
+
+    Units: ``funds_cents`` in minor units.
+    """
 
     account_id: int
-    package: str
+    package: str | None = None
+    funds_cents: int | None = None
     request_key: str
     actor: str
     email: str | None
@@ -74,7 +80,7 @@ def begin_order(new: NewOrder) -> OrderView:
     """Write the order down, or find the one that this request key has begun.
 
     Raises NotFound, AccountFrozen, SubscriptionRequired, InvalidRequest, IdempotencyKeyReused where the key
-    named another package, Conflict where its order is over.
+    named something else, Conflict where its order is over.
     """
     lock_accounts(new.account_id)
     account = db.session.get(Account, new.account_id, populate_existing=True)
@@ -84,22 +90,27 @@ def begin_order(new: NewOrder) -> OrderView:
         select(Order).where(Order.account_id == account.id, Order.request_key == new.request_key)
     )
     if known is not None:
-        return _continued(known, new.package)
+        return _continued(known, new)
     if account.status in ("frozen", "parked"):
         raise AccountFrozen("The account is frozen: nothing can be bought.")
+    if new.package is None:
+        return view_of(_inserted(account, _funds(account, new), new))
     package = package_for_sale(account.id, new.package)
     if package.currency != account.currency:
         raise InvalidRequest.of(
             "package",
             f"is sold in {package.currency.upper()}, but this account pays in {account.currency.upper()}",
         )
-    return view_of(_inserted(account, package, new))
+    return view_of(_inserted(account, _package(package), new))
 
 
-def _continued(order: Order, package: str) -> OrderView:
-    named = (order.package.code, order.package.price_id) if order.package else ()
-    if package not in named:
-        raise IdempotencyKeyReused("This key has begun an order of another package.")
+def _continued(order: Order, new: NewOrder) -> OrderView:
+    if order.package is not None:
+        is_same = new.package in (order.package.code, order.package.price_id)
+    else:
+        is_same = order.kind == "funds" and new.package is None and new.funds_cents == order.price_cents
+    if not is_same:
+        raise IdempotencyKeyReused("This key has begun an order of something else.")
     if order.status == "expired":
         raise Conflict("The order of this key is over; begin another.")
     if order.status == "pending" and order.expires_at - business_now() < LATEST_START:
@@ -107,17 +118,37 @@ def _continued(order: Order, package: str) -> OrderView:
     return view_of(order)
 
 
-def _inserted(account: Account, package: PackageView, new: NewOrder) -> Order:
+def _package(package: PackageView) -> dict[str, Any]:
+    return {
+        "package_id": package.package_id,
+        "credit_type_id": package.credit_type_id,
+        "credits": package.credits,
+        "price_cents": package.price_cents,
+        "currency": package.currency,
+        "description": package.name,
+    }
+
+
+def _funds(account: Account, new: NewOrder) -> dict[str, Any]:
+    """Money for money: the wallet takes in what is paid."""
+    assert new.funds_cents is not None
+    wallet = wallet_of(account.id)
+    return {
+        "kind": "funds",
+        "credit_type_id": wallet.credit_type_id,
+        "credits": wallet.units_of_cents(new.funds_cents),
+        "price_cents": new.funds_cents,
+        "currency": wallet.currency,
+        "description": f"Funds for {wallet.name}",
+    }
+
+
+def _inserted(account: Account, bought: dict[str, Any], new: NewOrder) -> Order:
     now = business_now()
     order = Order(
+        **bought,
         public_id=secrets.token_hex(12),
         account_id=account.id,
-        package_id=package.package_id,
-        credit_type_id=package.credit_type_id,
-        credits=package.credits,
-        price_cents=package.price_cents,
-        currency=package.currency,
-        description=package.name,
         email=new.email or account.email,
         request_key=new.request_key,
         success_url=new.success_url,

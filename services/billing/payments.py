@@ -5,8 +5,11 @@ from datetime import datetime
 
 from sqlalchemy import func, select
 
+from errors import NotFound
 from extensions import db
-from models.billing import Payment
+from models.billing import Dispute, Payment, RefundRequest
+from models.catalog import CreditType
+from models.ledger import Grant
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,4 +68,95 @@ def _view(row: Payment) -> PaymentView:
         failure=row.failure,
         invoice_url=row.invoice_url,
         created_at=row.created_at,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class BoughtLot:
+    """A lot that a payment brought. Units: smallest units of the credit type.
+
+    ``unrecovered``: what was refunded but had been spent already.
+    """
+
+    grant_id: int
+    credit_type: str
+    scale: int
+    is_money: bool
+    currency: str | None
+    amount: int
+    remaining: int
+    held: int
+    revoked: int
+    unrecovered: int
+
+
+@dataclass(frozen=True, slots=True)
+class RefundView:
+    """A refund that was asked for. Units: minor units."""
+
+    amount_cents: int
+    reason: str
+    status: str
+    error: str | None
+    actor: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class DisputeView:
+    """A dispute of a payment. Units: minor units."""
+
+    stripe_dispute_id: str
+    amount_cents: int
+    status: str
+    reason: str
+    opened_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentDetails:
+    """A payment as an operator sees it."""
+
+    payment: PaymentView
+    lots: list[BoughtLot]
+    refunds: list[RefundView]
+    disputes: list[DisputeView]
+
+    @property
+    def left_cents(self) -> int:
+        """What can still be given back. Minor units."""
+        asked = sum(refund.amount_cents for refund in self.refunds if refund.status == "asked")
+        return self.payment.amount_cents - self.payment.refunded_cents - asked
+
+    @property
+    def may_refund(self) -> bool:
+        """Whether there is something to give back and nobody disputes it."""
+        return self.payment.status in ("paid", "partially_refunded") and self.left_cents > 0
+
+
+def payment_details(account_id: int, public_id: str) -> PaymentDetails:
+    """One payment with its lots, refunds and disputes. Raises NotFound."""
+    row = db.session.scalar(
+        select(Payment).where(Payment.public_id == public_id, Payment.account_id == account_id)
+    )
+    if row is None:
+        raise NotFound("There is no such payment.")
+    lots = db.session.execute(
+        select(
+            Grant.id, CreditType.code, CreditType.scale, CreditType.is_money, CreditType.currency,
+            Grant.amount, Grant.remaining, Grant.held, Grant.revoked, Grant.unrecovered,
+        )
+        .join(CreditType, CreditType.id == Grant.credit_type_id)
+        .where(Grant.payment_id == row.id)
+        .order_by(Grant.id)
+    )  # fmt: skip
+    refunds = db.session.scalars(
+        select(RefundRequest).where(RefundRequest.payment_id == row.id).order_by(RefundRequest.id)
+    )
+    disputes = db.session.scalars(select(Dispute).where(Dispute.payment_id == row.id).order_by(Dispute.id))
+    return PaymentDetails(
+        _view(row),
+        [BoughtLot(*lot) for lot in lots],
+        [RefundView(r.amount_cents, r.reason, r.status, r.error, r.actor, r.created_at) for r in refunds],
+        [DisputeView(d.stripe_dispute_id, d.amount_cents, d.status, d.reason, d.opened_at) for d in disputes],
     )

@@ -26,8 +26,9 @@ from services.billing.orders import (
     view_of,
 )
 from services.billing.return_addresses import return_addresses
+from services.catalog.wallets import check_funds, wallet_of
 
-__all__ = ["StartedPurchase", "fulfil_checkout", "order_of_session", "start_purchase"]
+__all__ = ["StartedPurchase", "fulfil_checkout", "order_of_session", "start_funding", "start_purchase"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,40 @@ def start_purchase(
     Idempotent: one ``request_key`` makes one order and one Checkout Session. Raises NotFound, AccountFrozen,
     SubscriptionRequired, InvalidRequest, Conflict, IdempotencyKeyReused, PaymentProviderUnavailable.
     """
-    new = _checked(account_id, package, request_key, actor, email, success_url, cancel_url, payments)
+    success, cancel = _prepared(account_id, success_url, cancel_url, payments)
+    new = NewOrder(
+        account_id=account_id, package=package, request_key=request_key, actor=actor,
+        email=_checked_email(email), success_url=success, cancel_url=cancel,
+    )  # fmt: skip
+    return _started(new, payments)
+
+
+def start_funding(
+    account_id: int,
+    funds_cents: int,
+    *,
+    request_key: str,
+    actor: str,
+    payments: Payments,
+    email: str | None = None,
+    success_url: str | None = None,
+    cancel_url: str | None = None,
+) -> StartedPurchase:
+    """Begin to add money to the account's wallet, or go on where the same request left off.
+
+    Units: ``funds_cents`` in minor units. Idempotent like ``start_purchase``. Raises InvalidRequest where the
+    account has no wallet or the amount is out of bounds, and what ``start_purchase`` raises.
+    """
+    check_funds(funds_cents, wallet_of(account_id).currency)
+    success, cancel = _prepared(account_id, success_url, cancel_url, payments)
+    new = NewOrder(
+        account_id=account_id, funds_cents=funds_cents, request_key=request_key, actor=actor,
+        email=_checked_email(email), success_url=success, cancel_url=cancel,
+    )  # fmt: skip
+    return _started(new, payments)
+
+
+def _started(new: NewOrder, payments: Payments) -> StartedPurchase:
     instance = instance_id()
     order = begin_order(new)
     if order.session_id is None or order.url is None:
@@ -69,27 +103,20 @@ def start_purchase(
     )
 
 
-def _checked(
-    account_id: int,
-    package: str,
-    request_key: str,
-    actor: str,
-    email: str | None,
-    success_url: str | None,
-    cancel_url: str | None,
-    payments: Payments,
-) -> NewOrder:
-    if email is not None:
-        try:
-            email = check_email(email)
-        except ValueError as problem:
-            raise InvalidRequest.of("email", str(problem)) from None
-    success, cancel = return_addresses(_slug(account_id), success_url, cancel_url, payments.terms)
+def _checked_email(email: str | None) -> str | None:
+    try:
+        return None if email is None else check_email(email)
+    except ValueError as problem:
+        raise InvalidRequest.of("email", str(problem)) from None
+
+
+def _prepared(
+    account_id: int, success_url: str | None, cancel_url: str | None, payments: Payments
+) -> tuple[str, str]:
+    """Where the customer comes back to; the payment environment is noted."""
+    addresses = return_addresses(_slug(account_id), success_url, cancel_url, payments.terms)
     note_environment(payments.terms.environment)
-    return NewOrder(
-        account_id=account_id, package=package, request_key=request_key, actor=actor, email=email,
-        success_url=success, cancel_url=cancel,
-    )  # fmt: skip
+    return addresses
 
 
 def _slug(account_id: int) -> str:

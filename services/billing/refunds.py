@@ -4,11 +4,13 @@ from sqlalchemy import select
 
 from errors import NotFound
 from extensions import db
-from gateways.payments import ChargeFacts, Payments, UnknownToProvider
-from models.billing import Payment
+from gateways.payments import ChargeFacts, DisputeFacts, Payments, UnknownToProvider
+from models.billing import Dispute, Payment
 from services.billing.environment import instance_id
 from services.billing.fulfilment import fulfil_checkout
+from services.clock import business_now
 from services.ledger.opening import lock_accounts
+from services.ledger.payment_holds import hold_payment_credits, release_payment_credits
 from services.ledger.reversals import revoke_payment_credits
 from services.unit_of_work import atomic
 
@@ -27,7 +29,10 @@ def apply_refunds(charge_id: str, actor: str, payments: Payments) -> bool:
 
 
 def apply_dispute(dispute_id: str, actor: str, payments: Payments) -> bool:
-    """Mark the payment of a dispute, or unmark it where it was won. Whether the charge is ours."""
+    """Set the credits of a disputed payment aside, take them back or let them go. Whether it is ours.
+
+    Idempotent: how the dispute stands now counts, not how often or in which order it is told.
+    """
     try:
         dispute = payments.dispute(dispute_id)
     except UnknownToProvider:
@@ -37,7 +42,7 @@ def apply_dispute(dispute_id: str, actor: str, payments: Payments) -> bool:
     charge = _charge(dispute.charge_id, payments)
     if not _is_ours(charge, actor, payments):
         return False
-    _record_dispute(charge, is_won=dispute.is_won)
+    _record_dispute(charge, dispute, actor)
     return True
 
 
@@ -99,22 +104,46 @@ def _record_refunds(charge: ChargeFacts, actor: str) -> None:
     if payment is None:
         return
     payment.refunded_cents = min(max(charge.refunded_cents, 0), payment.amount_cents)
-    if payment.status != "disputed":
-        payment.status = _status_by_refunds(payment)
-    db.session.flush()
-    revoke_payment_credits(
-        payment.account_id, payment.id, payment.refunded_cents, payment.amount_cents, actor
-    )
+    settle_payment(payment, actor)
 
 
 @atomic
-def _record_dispute(charge: ChargeFacts, *, is_won: bool) -> None:
+def _record_dispute(charge: ChargeFacts, facts: DisputeFacts, actor: str) -> None:
     payment = _locked_payment(charge)
-    if payment is not None:
-        payment.status = _status_by_refunds(payment) if is_won else "disputed"
+    if payment is None:
+        return
+    now = business_now()
+    row = db.session.scalar(select(Dispute).where(Dispute.stripe_dispute_id == facts.id))
+    if row is None:
+        row = Dispute(stripe_dispute_id=facts.id, payment_id=payment.id, opened_at=now)
+        db.session.add(row)
+    row.status, row.amount_cents, row.reason = facts.status, facts.amount_cents, facts.reason[:80]
+    row.closed_at = (row.closed_at or now) if facts.status in ("won", "lost") else None
+    settle_payment(payment, actor)
 
 
-def _status_by_refunds(payment: Payment) -> str:
+def settle_payment(payment: Payment, actor: str) -> None:
+    """Bring a locked payment's status and credits in line with what was refunded and disputed of it.
+
+    While a dispute is open, what is left of the lots is set aside; one that is lost counts like a refund; one
+    that is won, and a refund that failed later, give the credits back.
+    """
+    db.session.flush()
+    disputes = db.session.scalars(select(Dispute).where(Dispute.payment_id == payment.id)).all()
+    states = {dispute.status for dispute in disputes}
+    payment.status = "disputed" if states & {"inquiry", "open", "lost"} else status_by_refunds(payment)
+    db.session.flush()
+    if "open" in states:
+        hold_payment_credits(payment.account_id, payment.id, actor)
+    else:
+        release_payment_credits(payment.account_id, payment.id)
+    lost_cents = sum(dispute.amount_cents for dispute in disputes if dispute.status == "lost")
+    gone_cents = min(payment.refunded_cents + lost_cents, payment.amount_cents)
+    revoke_payment_credits(payment.account_id, payment.id, gone_cents, payment.amount_cents, actor)
+
+
+def status_by_refunds(payment: Payment) -> str:
+    """The status of a settled payment that nobody disputes."""
     if payment.refunded_cents == 0:
         return "paid"
     return "refunded" if payment.refunded_cents >= payment.amount_cents else "partially_refunded"

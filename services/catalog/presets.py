@@ -51,6 +51,7 @@ def load_catalog(file: CatalogFile, actor: str) -> Loaded:
     ensure_defaults()
     catalog = _catalog(file, now)
     types = _credit_types(file, catalog.currency, now)
+    catalog.wallet_type_id = next((types[part.code].id for part in file.credit_types if part.money), None)
     archived = _load_parts(
         Plan, file.plans, "plans", catalog, now, lambda part, place: _plan(part, place, types)
     )

@@ -33,7 +33,8 @@ TYPE_GROUPS: dict[str, tuple[str, ...]] = {
 class HistoryQuery:
     """Which lines. ``until`` is exclusive; ``cursor`` is the last id of the page before.
 
-    ``newer_than`` turns the page back: the lines just newer than that id.
+    ``newer_than`` turns the page back: the lines just newer than that id. ``with_quantity``: only lines that
+    say how many of something were paid for, such as messages.
     """
 
     account_id: int
@@ -43,6 +44,7 @@ class HistoryQuery:
     until: datetime | None = None
     task_id: str | None = None
     text: str | None = None
+    with_quantity: bool = False
     limit: int = 50
     offset: int = 0
     cursor: int | None = None
@@ -280,8 +282,8 @@ def _is_unfiltered(query: HistoryQuery, types: tuple[str, ...]) -> bool:
 
 
 def _is_narrowed(query: HistoryQuery) -> bool:
-    """Whether it asks for more than types, so that no counter says how many lines there are."""
-    return bool(query.since or query.until or query.task_id or query.text)
+    """Whether more than types and credit types are asked for: then the kept counters do not know the total."""
+    return bool(query.since or query.until or query.task_id or query.text or query.with_quantity)
 
 
 def _kept_total(types: tuple[str, ...], pages: list[Balance]) -> int:
@@ -294,6 +296,8 @@ def _filtered(statement: Select[Any], query: HistoryQuery, credit_type_id: int |
         statement = statement.where(Transaction.credit_type_id == credit_type_id)
     if query.task_id is not None:
         statement = statement.where(Transaction.task_id == query.task_id)
+    if query.with_quantity:
+        statement = statement.where(Transaction.quantity.is_not(None))
     if query.text:
         pattern = query.text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
         statement = statement.where(

@@ -60,6 +60,8 @@ LOTS_OF_PAYMENT = Statement(
         _grants.is_subscription,
         CreditType.code,
         _grants.account_id,
+        _grants.unrecovered,
+        _grants.expires_at,
     )
     .join_from(Grant.__table__, CreditType.__table__, CreditType.id == _grants.credit_type_id)
     .where(_grants.payment_id == bindparam("payment_id"))
@@ -172,10 +174,21 @@ def _return_part(book: Book, returned: _Returned, lot: _PayingLot, part: int, sp
 
 @dataclass(frozen=True, slots=True)
 class Revocation:
-    """What taking a payment's credits back did, in units over all its lots."""
+    """What taking a payment's credits back did, in units over all its lots; negative: they were given back."""
 
     revoked: int
     unrecovered: int
+
+
+@dataclass(frozen=True, slots=True)
+class _BoughtLot:
+    grant_id: int
+    amount: int
+    free: int
+    taken_before: int
+    is_subscription: bool
+    unrecovered: int
+    expires_at: int | None
 
 
 @atomic
@@ -184,25 +197,29 @@ def revoke_payment_credits(
 ) -> Revocation:
     """Take back the credits of what was refunded of a payment, as far as they are unspent.
 
-    Units: cents are minor units; ``refunded_cents`` is cumulative, so a repeated call takes nothing more.
-    Idempotent. What was spent already is kept on the lot as ``unrecovered``.
+    Units: cents are minor units; ``refunded_cents`` is cumulative, so a repeated call takes nothing more, and
+    a smaller one gives back what was taken for a refund that failed later. Idempotent. What was spent already
+    is kept on the lot as ``unrecovered``.
     """
     assert 0 <= refunded_cents <= paid_cents
     revoked = unrecovered = 0
     lock_accounts(account_id)
     for row in LOTS_OF_PAYMENT.all(payment_id=payment_id):
         book = open_book(row[6], row[5])
-        grant_id, amount, free, taken_before, is_subscription = _lot_again(payment_id, row[0])
-        due = refunded_cents * amount // paid_cents - taken_before if paid_cents else 0
-        if due > 0:
-            part = min(due, free)
-            write_revocation(book, grant_id, part, due - part, bool(is_subscription), actor)
-            revoked += part
-            unrecovered += due - part
+        lot = _lot_again(payment_id, row[0])
+        due = refunded_cents * lot.amount // paid_cents - lot.taken_before if paid_cents else 0
+        part = min(due, lot.free) if due > 0 else min(due + lot.unrecovered, 0)
+        write_revocation(book, lot.grant_id, part, due - part, lot.is_subscription, actor)
+        if part < 0:
+            book.note_expiry(lot.expires_at)  # what comes back to a lot that is over ends at once
+            settle_due(book)
+        revoked += part
+        unrecovered += due - part
         book.close()
     return Revocation(revoked, unrecovered)
 
 
-def _lot_again(payment_id: int, grant_id: int) -> tuple:
+def _lot_again(payment_id: int, grant_id: int) -> _BoughtLot:
     """The lot as it is after its account was locked and settled."""
-    return next(row[:5] for row in LOTS_OF_PAYMENT.all(payment_id=payment_id) if row[0] == grant_id)
+    row = next(row for row in LOTS_OF_PAYMENT.all(payment_id=payment_id) if row[0] == grant_id)
+    return _BoughtLot(*row[:4], bool(row[4]), row[7], row[8])

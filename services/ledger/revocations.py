@@ -23,11 +23,15 @@ def write_revocation(
 ) -> None:
     """One revocation line for one lot of an open book.
 
-    Units: ``part`` is taken back now; ``shortfall`` changes what the lot still owes (negative: settled).
+    Units: ``part`` is taken back now (negative: given back); ``shortfall`` changes what the lot still owes
+    (negative: settled, or owed no more).
     """
+    if not part and not shortfall:
+        return
+    words = "Taken back: the payment was refunded" if part > 0 else "Given back: the payment stands again"
     REVOKE_FROM_LOT.run(grant_id=grant_id, part=part, shortfall=shortfall).close()
     if part:
         book.write(
             Line("revocation", -part, actor, [(grant_id, -part, is_subscription)], grant_id=grant_id,
-                 description="Taken back: the payment was refunded")
+                 description=words)
         )  # fmt: skip

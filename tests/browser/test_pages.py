@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.browser.checkout import HOME, NEEDS_3DS, buy, pay, to_checkout
-from tests.browser.conftest import MARIA, SAM, Visits
+from tests.browser.conftest import MARIA, OPERATOR, SAM, Visits
 
 FIRST_VISIT_BYTES, LATER_PAGE_BYTES = 80_000, 7_500
 # An animation that was interrupted by a change of size may never end: a second is enough for all of ours.
@@ -44,6 +44,18 @@ def _receipt(page: Any) -> None:
     page.wait_for_url("**/sandbox/invoices/**")
 
 
+def _first_event(page: Any) -> None:
+    page.goto("/operator/events")
+    page.locator("table .row-link").first.click()
+    page.wait_for_url("**/operator/events/evt_*")
+
+
+def _first_payment(page: Any) -> None:
+    page.goto("/operator/accounts/northwind/payments")
+    page.locator("table .row-link").first.click()
+    page.wait_for_url("**/payments/*")
+
+
 def _at(path: str) -> Callable[[Any], None]:
     return lambda page: page.goto(path)
 
@@ -65,6 +77,19 @@ SIGNED_IN: dict[str, Callable[[Any], None]] = {
     "receipt": _receipt,
     "not there": _at("/no/such/page"),
 }
+CONSOLE = {
+    "figures": _at("/operator"),
+    "accounts": _at("/operator/accounts"),
+    "events": _at("/operator/events"),
+    "an event": _first_event,
+    "reconcile": _at("/operator/reconcile"),
+    "payments of an account": _at("/operator/accounts/northwind/payments"),
+    "a payment": _first_payment,
+    "jobs": _at("/operator/jobs"),
+    "proof": _at("/operator/proof"),
+    "audit log": _at("/operator/audit"),
+    "settings in force": _at("/operator/settings"),
+}
 PUBLIC = {
     "sign in": _at("/sign-in"),
     "forgot password": _at("/password/forgot"),
@@ -73,6 +98,7 @@ PUBLIC = {
 }
 ALL = [
     *((name, MARIA, go) for name, go in SIGNED_IN.items()),
+    *((name, OPERATOR, go) for name, go in CONSOLE.items()),
     ("locked", SAM, _at("/home/juniper/overview")),
     *((name, None, go) for name, go in PUBLIC.items()),
 ]

@@ -62,9 +62,10 @@ REVOCATIONS = Rule(
     (
         f"SELECT {_LOT}, 'says ' || g.revoked || ' were taken back; its lines say ' || {_REVOKED} "
         f"FROM grants g WHERE g.revoked <> 0 AND g.revoked <> {_REVOKED}",
-        f"SELECT {_LOT}, 'says nothing was taken back, but line ' || t.sequence || ' did' "
+        f"SELECT {_LOT}, 'says nothing was taken back, but line ' || MAX(t.sequence) || ' did' "
         "FROM transactions t JOIN allocations a ON a.transaction_id = t.id "
-        "JOIN grants g ON g.id = a.grant_id WHERE t.type = 'revocation' AND g.revoked = 0",
+        "JOIN grants g ON g.id = a.grant_id WHERE t.type = 'revocation' AND g.revoked = 0 "
+        "GROUP BY g.account_id, g.credit_type_id, g.id HAVING SUM(a.amount) <> 0",
         f"SELECT {_LOT}, 'owes and gave back more than its ' || g.amount "
         "FROM grants g WHERE g.revoked + g.unrecovered > g.amount",
     ),

@@ -29,14 +29,14 @@ def count() -> int:
 
 class TestStart:
     def test_an_operator_without_an_account_begins_at_the_console(self, operator: Visitor) -> None:
-        assert operator.get("/").location == "/operator/accounts"
+        assert operator.get("/").location == "/operator"
 
     def test_the_console_stands_in_an_operators_navigation_alone(
         self, operator: Visitor, owner: Visitor
     ) -> None:
-        assert 'href="/operator/accounts"' in operator.get("/home/acme/overview").text
+        assert 'href="/operator"' in operator.get("/home/acme/overview").text
         page = owner.get("/home/acme/overview").text
-        assert 'href="/operator/accounts"' not in page and 'href="/home/acme/keys"' in page
+        assert 'href="/operator' not in page and 'href="/home/acme/keys"' in page
 
     def test_the_navigation_has_at_most_six_entries(self, operator: Visitor, owner: Visitor) -> None:
         assert operator.get("/home/acme/overview").text.count('class="nav-link"') == 6

@@ -1,7 +1,7 @@
 """A payment given back takes its credits back, as far as they are unspent, however often it is told."""
 
 import itertools
-from typing import Any
+from typing import Literal
 
 import pytest
 from sqlalchemy import select
@@ -9,9 +9,12 @@ from sqlalchemy import select
 from extensions import db
 from models.accounts import Account
 from models.billing import Payment
+from sandbox.disputes import close_dispute, open_dispute
+from sandbox.refunds import fail_refund
 from services.billing.purchases import fulfil_checkout
 from services.ledger.balances import balance_of
 from services.ledger.debits import Spend, spend_credits
+from services.ledger.grants import Incoming, grant_credits
 from tests.shop import Shop, end_state
 
 TOLD = ("checkout.session.completed", "charge.refunded", "refund.updated", "refund.created")
@@ -22,6 +25,17 @@ def bought(shop: Shop) -> str:
     shop.pay(started.session_id)
     fulfil_checkout(started.session_id, "user:1", shop.payments)
     return started.session_id
+
+
+def spend(shop: Shop, amount: int) -> None:
+    spend_credits(Spend(account_id=shop.account_id, credit_type="credits", amount=amount, actor="key:1"))
+
+
+def give(shop: Shop, amount: int) -> None:
+    grant_credits(
+        Incoming(account_id=shop.account_id, credit_type="credits", amount=amount, source="bonus",
+                 actor="command", priority=50)
+    )  # fmt: skip
 
 
 def deliver_all(shop: Shop, *types: str) -> None:
@@ -74,7 +88,7 @@ class TestRefund:
 
     def test_what_was_spent_stays_owed(self, shop: Shop) -> None:
         session_id = bought(shop)
-        spend_credits(Spend(account_id=shop.account_id, credit_type="credits", amount=900, actor="key:1"))
+        spend(shop, 900)
         shop.refund(session_id)
         deliver_all(shop, "charge.refunded")
         assert end_state()["lots"] == [(1000, 0, 100, 900)]
@@ -102,21 +116,105 @@ class TestRefund:
         assert end_state() == {"orders": [], "payments": [], "lots": [], "lines": []}
 
 
+class TestFailedRefund:
+    def test_gives_back_what_was_taken(self, either_shop: Shop) -> None:
+        session_id = bought(either_shop)
+        either_shop.refund(session_id, amount=700)
+        deliver_all(either_shop, "charge.refunded")
+        (refund,) = either_shop.server.store.all("refund")
+        fail_refund(either_shop.server.store, refund["id"])
+        deliver_all(either_shop, "refund.failed", "refund.updated")
+        state = end_state()
+        assert state["payments"] == [("paid", 3500, 0, None)]
+        assert state["lots"] == [(1000, 1000, 0, 0)]
+        assert state["lines"] == [("purchase", 1000), ("revocation", -200), ("revocation", 200)]
+
+    def test_what_was_owed_is_owed_no_more(self, either_shop: Shop) -> None:
+        session_id = bought(either_shop)
+        spend(either_shop, 900)
+        either_shop.refund(session_id)
+        deliver_all(either_shop, "charge.refunded")
+        assert end_state()["lots"] == [(1000, 0, 100, 900)]
+        (refund,) = either_shop.server.store.all("refund")
+        fail_refund(either_shop.server.store, refund["id"])
+        deliver_all(either_shop, "refund.failed")
+        assert end_state()["lots"] == [(1000, 100, 0, 0)]
+
+
 class TestDispute:
     @staticmethod
-    def dispute(shop: Shop, status: str) -> dict[str, Any]:
+    def open(shop: Shop) -> str:
         (charge,) = shop.server.store.all("charge")
-        dispute = {"id": "dp_1", "object": "dispute", "charge": charge["id"], "status": status, "created": 1}
-        shop.server.store.put(dispute)
-        return {"id": f"evt_{status}", "type": "charge.dispute.created", "data": {"object": dispute}}
+        dispute = open_dispute(shop.server.store, charge["id"])
+        deliver_all(shop, "charge.dispute.created")
+        return dispute["id"]
 
-    def test_marks_the_payment_until_it_is_won(self, shop: Shop) -> None:
-        bought(shop)
-        shop.deliver(self.dispute(shop, "needs_response"))
+    @staticmethod
+    def available(shop: Shop) -> tuple[int, int]:
+        found = balance_of(shop.account_id, "credits")
+        return found.balance, found.available
+
+    def test_sets_aside_what_is_left_while_the_account_stays_open(self, either_shop: Shop) -> None:
+        bought(either_shop)
+        spend(either_shop, 300)
+        give(either_shop, 50)
+        self.open(either_shop)
         assert end_state()["payments"] == [("disputed", 3500, 0, None)]
-        assert end_state()["lots"] == [(1000, 1000, 0, 0)]
-        shop.deliver(self.dispute(shop, "won"))
+        assert self.available(either_shop) == (750, 50)
+        spend(either_shop, 40)
+        deliver_all(either_shop, "charge.dispute.created")
+        assert self.available(either_shop) == (710, 10)
+
+    def test_won_lets_the_credits_go(self, either_shop: Shop) -> None:
+        bought(either_shop)
+        dispute_id = self.open(either_shop)
+        close_dispute(either_shop.server.store, dispute_id, "won")
+        deliver_all(either_shop, "charge.dispute.closed", "charge.dispute.funds_reinstated")
         assert end_state()["payments"] == [("paid", 3500, 0, None)]
+        assert self.available(either_shop) == (1000, 1000)
+        assert end_state()["lines"] == [("purchase", 1000)]
+
+    def test_lost_takes_them_back_and_what_was_spent_is_owed(self, either_shop: Shop) -> None:
+        bought(either_shop)
+        spend(either_shop, 300)
+        dispute_id = self.open(either_shop)
+        close_dispute(either_shop.server.store, dispute_id, "lost")
+        deliver_all(either_shop, "charge.dispute.closed")
+        state = end_state()
+        assert state["payments"] == [("disputed", 3500, 0, None)]
+        assert state["lots"] == [(1000, 0, 700, 300)]
+        assert self.available(either_shop) == (0, 0)
+
+    @pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+    @pytest.mark.parametrize("outcome", ["won", "lost"])
+    def test_told_in_any_order_and_often_the_end_is_the_same(
+        self, shop: Shop, outcome: Literal["won", "lost"], order: tuple[int, ...]
+    ) -> None:
+        bought(shop)
+        (charge,) = shop.server.store.all("charge")
+        dispute = open_dispute(shop.server.store, charge["id"])
+        early = shop.events("charge.dispute.created")
+        if order[0] == 0:
+            shop.deliver(early[0] | {"id": "evt_early"})
+        close_dispute(shop.server.store, dispute["id"], outcome)
+        told = shop.events(
+            "charge.dispute.created", "charge.dispute.closed", "charge.dispute.funds_withdrawn"
+        )
+        for index in order:
+            for copy in ("", "x"):
+                shop.deliver(told[index] | {"id": told[index]["id"] + copy})
+        left = 1000 if outcome == "won" else 0
+        assert end_state()["lots"] == [(1000, left, 1000 - left, 0)]
+        assert self.available(shop) == (left, left)
+
+    def test_an_inquiry_sets_nothing_aside(self, shop: Shop) -> None:
+        bought(shop)
+        (charge,) = shop.server.store.all("charge")
+        dispute = open_dispute(shop.server.store, charge["id"])
+        shop.server.store.put(dispute | {"status": "warning_needs_response"})
+        deliver_all(shop, "charge.dispute.created")
+        assert end_state()["payments"] == [("disputed", 3500, 0, None)]
+        assert self.available(shop) == (1000, 1000)
 
 
 class TestCustomerDeleted:

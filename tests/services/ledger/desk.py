@@ -145,9 +145,9 @@ def make_payment(account_id: int, amount_cents: int = 1000) -> int:
         number = connection.execute(text("SELECT count(*) FROM payments")).scalar_one() + 1
         return connection.execute(
             text(
-                "INSERT INTO payments (public_id, account_id, description, amount_cents, refunded_cents, "
-                "currency, status, created_at) VALUES (:public_id, :account_id, 'Package', :cents, 0, 'usd', "
-                "'paid', 0) RETURNING id"
+                "INSERT INTO payments (public_id, account_id, kind, description, amount_cents, tax_cents, "
+                "refunded_cents, currency, status, created_at) VALUES (:public_id, :account_id, 'package', "
+                "'Package', :cents, 0, 0, 'usd', 'paid', 0) RETURNING id"
             ),
             {"public_id": f"pay-{number}", "account_id": account_id, "cents": amount_cents},
         ).scalar_one()
