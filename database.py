@@ -17,6 +17,8 @@ def engine_options(settings: Settings) -> dict[str, Any]:
             "connect_args": {"check_same_thread": False, "timeout": 10, "cached_statements": 256},
             "pool_size": settings.server_threads + 8,
             "max_overflow": 64,
+            # The connection used last: SQLite drops a connection's page cache when another one has written.
+            "pool_use_lifo": True,
         }
     return {
         "pool_size": settings.server_threads + 4,

@@ -5,6 +5,7 @@ spend. Hot paths run ready statements on the driver's connection and need none o
 finds the same transaction.
 """
 
+import functools
 from typing import Any
 
 from flask_sqlalchemy.session import Session
@@ -15,16 +16,32 @@ from sqlalchemy.engine import Dialect
 JOINED = "coffer_joined"
 
 
-class DriverTransaction:
-    """An open transaction on a pooled driver connection."""
+@functools.cache
+def _pipelines_are_supported() -> bool:
+    import psycopg  # only where PostgreSQL is used
 
-    __slots__ = ("_pooled", "connection", "dialect", "is_write", "joined")
+    return psycopg.Pipeline.is_supported()
+
+
+class DriverTransaction:
+    """An open transaction on a pooled driver connection.
+
+    On PostgreSQL a round trip costs more than most statements. A statement whose outcome nobody looks at may
+    wait for the next one, or for the commit, and goes out with it in one trip: the server runs them in order.
+    """
+
+    __slots__ = ("_deferred", "_pipelines", "_pooled", "connection", "dialect", "is_write", "joined")
 
     def __init__(self, engine: Engine, *, is_write: bool):
         self._pooled = engine.raw_connection()
         self.connection: Any = self._pooled.driver_connection
         self.dialect: Dialect = engine.dialect
         self.joined: Connection | None = None
+        self._deferred: list[tuple[str, Any]] = []
+        self._pipelines = self.dialect.driver == "psycopg" and _pipelines_are_supported()
+        self._begin(is_write)
+
+    def _begin(self, is_write: bool) -> None:
         self.is_write = is_write
         if self.dialect.name == "sqlite":
             try:
@@ -33,8 +50,54 @@ class DriverTransaction:
                 self._pooled.close()
                 raise
 
+    def begin_anew(self, *, is_write: bool) -> None:
+        """End what has been read and begin again on the same connection; the ORM must not have joined."""
+        assert self.joined is None and not self._deferred
+        if self.dialect.name != "sqlite" and self.connection.info.transaction_status.name == "INTRANS":
+            self.is_write = is_write  # under READ COMMITTED each statement sees the newest anyway
+            return
+        try:
+            self.connection.rollback()
+        except BaseException:
+            self._pooled.close()
+            raise
+        self._begin(is_write)
+
+    def execute(self, sql: str, parameters: Any) -> Any:
+        """Run a statement, those that wait before it; the driver's cursor."""
+        cursor = self.connection.cursor()
+        if not self._pipelines or (not self._deferred and self._has_begun()):
+            cursor.execute(sql, parameters)
+            return cursor
+        with self.connection.pipeline():  # with the BEGIN that the driver sends first
+            self._send_deferred()
+            cursor.execute(sql, parameters)
+        return cursor
+
+    def defer(self, sql: str, parameters: Any) -> None:
+        """Run a statement with the next one or the commit, where that saves a trip; what fails, fails there."""
+        if self._pipelines:
+            self._deferred.append((sql, parameters))
+        else:
+            self.connection.cursor().execute(sql, parameters).close()
+
+    def flush(self) -> None:
+        """Run what waits."""
+        if self._deferred:
+            with self.connection.pipeline():
+                self._send_deferred()
+
+    def _has_begun(self) -> bool:
+        return self.connection.info.transaction_status.name != "IDLE"
+
+    def _send_deferred(self) -> None:
+        waiting, self._deferred = self._deferred, []
+        for sql, parameters in waiting:
+            self.connection.cursor().execute(sql, parameters)
+
     def join(self, engine: Engine) -> Connection:
         """SQLAlchemy's connection on this transaction."""
+        self.flush()
         if self.joined is None:
             self.joined = Connection(engine, connection=self._pooled).execution_options(**{JOINED: True})
             self.joined.begin()
@@ -43,10 +106,15 @@ class DriverTransaction:
     def end(self, *, commit: bool) -> None:
         """Commit or roll back, and give the connection back to the pool."""
         try:
-            if commit:
-                self.connection.commit()
-            else:
+            if not commit:
+                self._deferred = []
                 self.connection.rollback()
+            elif self._deferred:
+                with self.connection.pipeline():
+                    self._send_deferred()
+                    self.connection.commit()
+            else:
+                self.connection.commit()
         finally:
             (self.joined or self._pooled).close()
 
@@ -61,6 +129,22 @@ class DriverSession(Session):
         if self._on_driver is None:
             self._on_driver = DriverTransaction(self._db.engine, is_write=write)
         return self._on_driver
+
+    def is_clean(self) -> bool:
+        """Whether nothing waits to be flushed; asking for ``new`` and ``dirty`` would make two sets."""
+        return self._is_clean()
+
+    def begin_unit(self) -> None:
+        """Begin a transaction that writes; what has been read so far is forgotten, so that it sees the newest."""
+        if self.in_transaction() or self._on_driver is None or self._on_driver.joined is not None:
+            self.rollback()
+            self.on_driver(write=True)
+            return
+        try:
+            self._on_driver.begin_anew(is_write=True)
+        except BaseException:
+            self._on_driver = None  # it has given its connection back
+            raise
 
     def get_bind(self, *arguments: Any, bind: Any = None, **options: Any) -> Any:
         """SQLAlchemy asks this before it runs anything: it joins the transaction."""

@@ -26,6 +26,7 @@ from jobs.runner import Runner
 from services.accounts.presence import has_accounts
 from services.operations.instance_lock import instance_lock
 from services.operations.schema import upgrade_at_start
+from turn import in_turn
 
 logger = logging.getLogger("coffer.server")
 BACKLOG = 1024
@@ -154,7 +155,10 @@ def _serve(app: Flask, settings: Settings) -> None:
         http1_settings=HTTP1Settings(header_read_timeout=10_000),
         log_enabled=False,
     )
-    server.serve(target_loader=lambda *_args, **_options: app.wsgi_app, wrap_loader=False)
+    # On PostgreSQL a request waits for the network all the time, and others should run meanwhile.
+    is_sqlite = settings.database_url.startswith("sqlite")
+    application = in_turn(app.wsgi_app) if is_sqlite else app.wsgi_app
+    server.serve(target_loader=lambda *_args, **_options: application, wrap_loader=False)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,9 @@
 """Headers on every answer, cookies' flags, proxies that are believed. Source: docs/security.md, headers."""
 
-from flask import Flask, Response
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from config import Settings, origin_of
@@ -22,14 +25,22 @@ def register(app: Flask) -> None:
         hops = settings.trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
     headers = headers_for(settings) | {"Cache-Control": "no-store"}
+    app.wsgi_app = with_headers(app.wsgi_app, headers)  # type: ignore[method-assign]
 
-    @app.after_request
-    def protect(response: Response) -> Response:
-        # One pass over the headers that are there: asking for each of ours goes through all of them again.
-        there = {name.lower() for name, _ in response.headers}
-        missing = [(name, value) for name, value in headers.items() if name.lower() not in there]
-        response.headers.extend(missing)
-        return response
+
+def with_headers(application: Any, headers: dict[str, str]) -> Callable[..., Iterable[bytes]]:
+    """A WSGI application whose answers carry these headers, unless they set them themselves."""
+    ours = [(name.lower(), (name, value)) for name, value in headers.items()]
+
+    def run(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        def start(status: str, found: list[tuple[str, str]], *error: Any) -> Any:
+            there = {name.lower() for name, _ in found}
+            missing = [header for name, header in ours if name not in there]
+            return start_response(status, found + missing, *error)
+
+        return application(environ, start)
+
+    return run
 
 
 def cookie_config(settings: Settings) -> dict[str, object]:

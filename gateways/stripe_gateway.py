@@ -37,6 +37,7 @@ from gateways.stripe_facts import (
     session_facts,
 )
 from gateways.stripe_transport import PatientSession
+from turn import set_aside
 
 logger = logging.getLogger("coffer.stripe")
 T = TypeVar("T")
@@ -198,7 +199,7 @@ class StripeGateway:
         """Make a call, its errors in our words."""
         assert not self._unit_is_open(), "a call to the payment provider inside a unit of work"
         try:
-            with self.patience():
+            with self.patience(), set_aside():
                 return call()
         except stripe.StripeError as error:
             trouble = _ServerTrouble.of(error) if tell_trouble else None

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import bindparam, insert, select, text
+from sqlalchemy import BigInteger, bindparam, func, insert, select
 
 from errors import CofferError, Conflict, IdempotencyKeyReused
 from extensions import db
@@ -25,11 +25,13 @@ FIND_KEY = Statement(
         _keys.scope == bindparam("of_scope"), _keys.key == bindparam("of_key")
     )
 )
+LOCK_KEY = Statement(select(func.pg_advisory_xact_lock(bindparam("lock_id", type_=BigInteger))))
 KEEP_ANSWER = Statement(insert(IdempotencyKey.__table__).values({c.name: bindparam(c.name) for c in _keys}))
 # Decided inside the operation; what is decided before it (401, 422, 429 …) may be mended and sent again.
 KEPT_STATUSES = {402, 404, 409}
 KEPT_CODES = {"account_frozen", "account_past_due", "subscription_required"}
 NEVER_KEPT_CODES = {"idempotency_key_reused"}
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,7 @@ class Key:
 
 def fingerprint_of(method: str, path: str, body: Any) -> str:
     """SHA-256 over method, path and the canonical form of the parsed body."""
-    canonical = json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
+    canonical = _CANONICAL.encode(body)
     return hashlib.sha256(f"{method}\n{path}\n{canonical}".encode(errors="surrogatepass")).hexdigest()
 
 
@@ -80,8 +82,7 @@ def _run(operation: Callable[[], tuple[int, Any]]) -> Answer:
 
 @atomic
 def _run_with_key(key: Key, operation: Callable[[], tuple[int, Any]]) -> Answer:
-    _wait_for_twin(key)
-    found = find_answer(key)
+    found = _find_after_twin(key)
     if found is not None:
         return found
     status, value = operation()
@@ -102,8 +103,7 @@ def find_answer(key: Key) -> Answer | None:
 @atomic
 def keep_answer(key: Key, status: int, value: Any) -> Answer:
     """Keep an answer that was reached outside the operation's unit; where a twin was first, its answer."""
-    _wait_for_twin(key)
-    return find_answer(key) or _insert(key, status, json.dumps(value))
+    return _find_after_twin(key) or _insert(key, status, json.dumps(value))
 
 
 def is_kept(refusal: CofferError) -> bool:
@@ -114,23 +114,26 @@ def is_kept(refusal: CofferError) -> bool:
 
 
 def _insert(key: Key, status: int, body: str) -> Answer:
-    KEEP_ANSWER.run(
+    KEEP_ANSWER.defer(
         scope=key.scope, key=key.key, fingerprint=key.fingerprint, status=status, body=body,
         created_at=to_microseconds(wall_now()),
-    ).close()  # fmt: skip
+    )  # fmt: skip
     return Answer(status, body)
 
 
-def _wait_for_twin(key: Key) -> None:
-    """On PostgreSQL a lock on the key makes twins take turns; SQLite's one writer does so by itself."""
+def _find_after_twin(key: Key) -> Answer | None:
+    """The kept answer of a key, after whoever is at work under it. Raises Conflict where that takes too long.
+
+    On PostgreSQL a lock on the key makes twins take turns; SQLite's one writer does so by itself.
+    """
     if db.engine.dialect.name == "sqlite":
-        return
+        return find_answer(key)
     digest = hashlib.sha256(f"{key.scope}\n{key.key}".encode()).digest()
-    lock_id = int.from_bytes(digest[:8], "big", signed=True)
+    LOCK_KEY.defer(lock_id=int.from_bytes(digest[:8], "big", signed=True))
     try:
-        db.session.execute(text("SELECT pg_advisory_xact_lock(:lock_id)"), {"lock_id": lock_id})
+        return find_answer(key)
     except Exception as error:
-        if getattr(getattr(error, "orig", None), "sqlstate", None) == "55P03":
+        if getattr(error, "sqlstate", None) == "55P03":
             raise Conflict(
                 "The same request is still at work under this key.", retry_after_seconds=1
             ) from error

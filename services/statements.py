@@ -11,7 +11,6 @@ from typing import Any
 from sqlalchemy import Executable
 from sqlalchemy.engine import Connection, Dialect
 
-from database_session import DriverTransaction
 from extensions import db
 
 
@@ -24,9 +23,17 @@ class Statement:
 
     def run(self, **parameters: Any) -> Any:
         """Run in the session's transaction and return the driver's cursor."""
-        return self.run_on(db.session.registry().on_driver(), **parameters)
+        transaction = db.session.registry().on_driver()
+        sql, names, constants = self._for(transaction.dialect)
+        return transaction.execute(sql, _bound(transaction.dialect, names, constants, parameters))
 
-    def run_on(self, connection: Connection | DriverTransaction, **parameters: Any) -> Any:
+    def defer(self, **parameters: Any) -> None:
+        """Run it where nobody looks at the outcome: on PostgreSQL together with the next statement or the commit."""
+        transaction = db.session.registry().on_driver()
+        sql, names, constants = self._for(transaction.dialect)
+        transaction.defer(sql, _bound(transaction.dialect, names, constants, parameters))
+
+    def run_on(self, connection: Connection, **parameters: Any) -> Any:
         """Run on a connection of the caller's own and return the driver's cursor."""
         sql, names, constants = self._for(connection.dialect)
         cursor = connection.connection.cursor()
@@ -36,6 +43,7 @@ class Statement:
     def run_many(self, rows: Iterable[dict[str, Any]]) -> None:
         """Run once per row of parameters."""
         connection = db.session.registry().on_driver()
+        connection.flush()
         sql, names, constants = self._for(connection.dialect)
         cursor = connection.connection.cursor()
         cursor.executemany(sql, [_bound(connection.dialect, names, constants, row) for row in rows])

@@ -17,6 +17,7 @@ from sqlalchemy.exc import DBAPIError
 from errors import StorageUnavailable
 from extensions import db
 from sqlite_library import sqlite
+from turn import set_aside
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -47,16 +48,18 @@ class FairLock:
             if not self._taken:
                 self._taken = True
                 return True
-            turn = threading.Lock()
-            turn.acquire()
-            self._waiting.append(turn)
-        if turn.acquire(timeout=timeout_seconds):
+            ticket = threading.Lock()
+            ticket.acquire()
+            self._waiting.append(ticket)
+        with set_aside():
+            is_ours = ticket.acquire(timeout=timeout_seconds)
+        if is_ours:
             return True
         with self._guard:
-            if turn in self._waiting:
-                self._waiting.remove(turn)
+            if ticket in self._waiting:
+                self._waiting.remove(ticket)
                 return False
-        return True  # the turn came while giving up: it is ours
+        return True  # it came while giving up: it is ours
 
     def release(self) -> None:
         """Hand over to whoever has waited longest."""
@@ -111,15 +114,14 @@ def _storage_errors() -> tuple[type[Exception], ...]:
 
 def _attempt(operation: Callable[[], T]) -> T:
     session = db.session()
-    assert not session.new and not session.dirty, "changes were made outside a unit of work"
-    session.rollback()  # end the read snapshot: the unit must see what is committed now
+    assert session.is_clean(), "changes were made outside a unit of work"
     is_sqlite = db.engine.dialect.name == "sqlite"
     if is_sqlite and not _sqlite_writers.acquire(WAIT_SECONDS):
         raise StorageUnavailable("Too many writers are waiting.", retry_after_seconds=1)
     callbacks: list[Callable[[], None]] = []
     try:
         session.info["unit"] = callbacks
-        session.on_driver(write=True)
+        session.begin_unit()
         result = operation()
         session.commit()
     except BaseException:

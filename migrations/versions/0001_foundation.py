@@ -56,6 +56,7 @@ def upgrade() -> None:
         sa.Column("body", sa.Text(), nullable=False, comment="The answer, JSON"),
         sa.Column("created_at", sa.BigInteger(), nullable=False, comment="Wall clock"),
         sa.PrimaryKeyConstraint("scope", "key", name=op.f("pk_idempotency_keys")),
+        sqlite_with_rowid=False,
     )
     op.create_index(op.f("ix_idempotency_keys_created_at"), "idempotency_keys", ["created_at"], unique=False)
     op.create_table(
@@ -1295,6 +1296,7 @@ def upgrade() -> None:
             ondelete="RESTRICT",
         ),
         sa.PrimaryKeyConstraint("transaction_id", "position", name=op.f("pk_allocations")),
+        sqlite_with_rowid=False,
     )
     op.create_index(op.f("ix_allocations_grant_id"), "allocations", ["grant_id"], unique=False)
     op.create_table(

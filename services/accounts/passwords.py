@@ -13,6 +13,7 @@ from pathlib import Path
 from werkzeug.security import check_password_hash, generate_password_hash
 
 from errors import InvalidRequest, RateLimited
+from turn import set_aside
 
 # OWASP's scrypt parameters for 32 MB: werkzeug's default has p=1, N=2^17 would take 128 MB a hash.
 METHOD = "scrypt:32768:8:3"
@@ -69,12 +70,13 @@ def _normalised(password: str) -> str:
 
 @contextmanager
 def _slot() -> Iterator[None]:
-    if not _slots.acquire(timeout=WAIT_SECONDS):
-        raise RateLimited("Too many people are signing in at once.", retry_after_seconds=5)
-    try:
-        yield
-    finally:
-        _slots.release()
+    with set_aside():
+        if not _slots.acquire(timeout=WAIT_SECONDS):
+            raise RateLimited("Too many people are signing in at once.", retry_after_seconds=5)
+        try:
+            yield
+        finally:
+            _slots.release()
 
 
 @functools.cache

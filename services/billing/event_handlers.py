@@ -17,12 +17,16 @@ from services.billing.refunds import apply_dispute, apply_refunds, fulfil_intent
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """An event as it is processed: ``item`` is the object as it was then, good for ids and metadata alone."""
+    """An event as it is processed: ``item`` is the object as it was then, good for ids and metadata alone.
+
+    ``finish`` notes, in the caller's unit, that it has been processed; without, that is done afterwards.
+    """
 
     id: str
     type: str
     object_id: str
     item: dict[str, Any]
+    finish: Callable[[], None] = lambda: None
 
     @property
     def actor(self) -> str:
@@ -44,7 +48,7 @@ def on_checkout(event: Event, payments: Payments) -> bool:
     """A Checkout was completed, paid later, refused later, or is over."""
     if event.instance != instance_id():
         return False
-    return fulfil_checkout(event.object_id, event.actor, payments) != "foreign"
+    return fulfil_checkout(event.object_id, event.actor, payments, event.finish) != "foreign"
 
 
 def on_payment_intent(event: Event, payments: Payments) -> bool:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import func, select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import bindparam, func, or_, select, update
+from sqlalchemy.dialects import postgresql
 
 from errors import CofferError, Conflict, NotFound
 from extensions import db
@@ -18,14 +18,51 @@ from gateways.payments import Payments
 from models.inbox import InboxEvent
 from services.billing.environment import instance_id
 from services.billing.event_handlers import HANDLERS, Event
-from services.clock import wall_now
-from services.unit_of_work import atomic
+from services.clock import to_microseconds, wall_now
+from services.statements import Statement
+from services.unit_of_work import after_commit, atomic
 
 logger = logging.getLogger("coffer.inbox")
 MOST_ATTEMPTS = 20
 FIRST_WAIT = timedelta(minutes=1)
 LONGEST_WAIT = timedelta(hours=6)
 DUE_STATES = ("received", "failed")
+_events = InboxEvent.__table__.c
+_new_event = {
+    "stripe_event_id": bindparam("event_id"), "type": bindparam("kind"), "object_id": bindparam("of_object"),
+    "body": bindparam("content"), "state": "received", "attempts": 0, "received_at": bindparam("now_at"),
+    "next_attempt_at": bindparam("now_at"),
+}  # fmt: skip
+# The form that SQLite and PostgreSQL share; either dialect writes it.
+STORE = Statement(
+    postgresql.insert(InboxEvent.__table__)
+    .values(_new_event)
+    .on_conflict_do_nothing(index_elements=["stripe_event_id"])
+    .returning(_events.id)
+)
+LOCK_DUE = Statement(
+    select(_events.stripe_event_id, _events.type, _events.object_id, _events.body, _events.attempts)
+    .where(
+        _events.id == bindparam("row_id"),
+        or_(*(_events.state == state for state in DUE_STATES)),
+        _events.body.is_not(None),
+        _events.next_attempt_at <= bindparam("now_at"),
+    )
+    .with_for_update()
+)
+CLAIM = Statement(
+    update(InboxEvent.__table__)
+    .where(_events.id == bindparam("row_id"))
+    .values(attempts=_events.attempts + 1, next_attempt_at=bindparam("next_at"))
+)
+FINISH = Statement(
+    update(InboxEvent.__table__)
+    .where(_events.id == bindparam("row_id"))
+    .values(
+        state=bindparam("new_state"), error=bindparam("note"), next_attempt_at=None,
+        processed_at=bindparam("now_at"),
+    )
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,18 +84,10 @@ class EventView:
 @atomic
 def store_event(body: str, event_id: str, kind: str, object_id: str) -> int | None:
     """Keep an event; its row's id, or None where it was here already. Idempotent."""
-    now = wall_now()
-    values = {
-        "stripe_event_id": event_id, "type": kind, "object_id": object_id, "body": body,
-        "state": "received", "attempts": 0, "received_at": now, "next_attempt_at": now,
-    }  # fmt: skip
-    dialect = sqlite if db.engine.dialect.name == "sqlite" else postgresql
-    return db.session.scalar(
-        dialect.insert(InboxEvent)
-        .values(values)
-        .on_conflict_do_nothing(index_elements=["stripe_event_id"])
-        .returning(InboxEvent.id)
+    row = STORE.first(
+        event_id=event_id, kind=kind, of_object=object_id, content=body, now_at=to_microseconds(wall_now())
     )
+    return None if row is None else row[0]
 
 
 def process_event(row_id: int, payments: Payments) -> str:
@@ -73,6 +102,8 @@ def process_event(row_id: int, payments: Payments) -> str:
     except Exception as error:
         logger.exception("Event %s (%s) failed", event.id, event.type)
         return _failed(row_id, f"{type(error).__name__}: {error}")
+    if isinstance(event.finish, _Finish) and event.finish.is_done:
+        return state
     return _finished(row_id, state, note)
 
 
@@ -145,22 +176,38 @@ def _due(limit: int) -> list[int]:
 def _claim(row_id: int) -> Event | None:
     """Take an event for processing, where it is due and nobody else has it."""
     now = wall_now()
-    row = db.session.get(InboxEvent, row_id, with_for_update=True, populate_existing=True)
-    if row is None or row.state not in DUE_STATES or row.body is None:
+    row = LOCK_DUE.first(row_id=row_id, now_at=to_microseconds(now))
+    if row is None:
         return None
-    if row.next_attempt_at is None or row.next_attempt_at > now:
-        return None
-    row.attempts += 1
+    event_id, kind, object_id, body, attempts = row
     # Should this process die now, the event is due again then.
-    row.next_attempt_at = now + _wait(row.attempts)
-    return _event(row)
+    CLAIM.run(row_id=row_id, next_at=to_microseconds(now + _wait(attempts + 1))).close()
+    return _event(row_id, event_id, kind, object_id, body)
 
 
-def _event(row: InboxEvent) -> Event:
-    content: Any = json.loads(row.body or "{}")
+def _event(row_id: int, event_id: str, kind: str, object_id: str, body: str) -> Event:
+    content: Any = json.loads(body)
     data = content.get("data")
     item = data.get("object") if isinstance(data, dict) else None
-    return Event(row.stripe_event_id, row.type, row.object_id, item if isinstance(item, dict) else {})
+    return Event(
+        event_id, kind, object_id, item if isinstance(item, dict) else {},
+        finish=_Finish(row_id),
+    )  # fmt: skip
+
+
+class _Finish:
+    """Notes within a handler's own unit that its event is processed, which spares a unit afterwards."""
+
+    def __init__(self, row_id: int):
+        self._row_id = row_id
+        self.is_done = False
+
+    def __call__(self) -> None:
+        _note_end(self._row_id, "processed", None)
+        after_commit(self._committed)
+
+    def _committed(self) -> None:
+        self.is_done = True
 
 
 def _wait(attempts: int) -> timedelta:
@@ -170,9 +217,12 @@ def _wait(attempts: int) -> timedelta:
 
 @atomic
 def _finished(row_id: int, state: str, note: str | None) -> str:
-    row = db.session.get_one(InboxEvent, row_id)
-    row.state, row.error, row.next_attempt_at, row.processed_at = state, note, None, wall_now()
+    _note_end(row_id, state, note)
     return state
+
+
+def _note_end(row_id: int, state: str, note: str | None) -> None:
+    FINISH.run(row_id=row_id, new_state=state, note=note, now_at=to_microseconds(wall_now())).close()
 
 
 @atomic

@@ -150,9 +150,9 @@ class Book:
         transaction_id = cursor.fetchone()[0]
         cursor.close()
         for position, (grant_id, amount, _) in enumerate(line.allocations):
-            INSERT_ALLOCATION.run(
+            INSERT_ALLOCATION.defer(
                 transaction_id=transaction_id, position=position, grant_id=grant_id, amount=amount
-            ).close()
+            )
         return transaction_id
 
     def prepared(self, line: Line) -> dict:
@@ -179,14 +179,12 @@ class Book:
         kept = self.kept
         mac = chain.head_mac(self.account_id, self.credit_type_id, kept["last_sequence"], kept["head_mac"])
         if self.is_new:
-            INSERT_BALANCE.run(
+            INSERT_BALANCE.defer(
                 account_id=self.account_id, credit_type_id=self.credit_type_id, mac=mac, **kept
-            ).close()
+            )
             self.is_new = False
         else:
-            UPDATE_BALANCE.run(
-                of_account=self.account_id, of_type=self.credit_type_id, mac=mac, **kept
-            ).close()
+            UPDATE_BALANCE.defer(of_account=self.account_id, of_type=self.credit_type_id, mac=mac, **kept)
 
 
 def _add_to_totals(kept: dict, line: Line) -> None:

@@ -91,7 +91,7 @@ def _take(book: Book, spend: Spend, line_type: str) -> SpendReceipt:
     require(book, spend.amount)
     drawn = draws(lots_in_burn_order(book), spend.amount)
     for draw in drawn:
-        DRAW.run(grant_id=draw.grant_id, part=draw.amount).close()
+        DRAW.defer(grant_id=draw.grant_id, part=draw.amount)
     before = book.balance
     transaction_id = book.write(
         Line(

@@ -17,6 +17,7 @@ from extensions import db
 from models.catalog import CreditType
 from models.ledger import TRANSACTION_TYPES, Allocation, Balance, Grant, Transaction
 from services.ledger.book import COUNTED_TYPES
+from services.ledger.offsets import places_of
 
 MOST_COUNTED = 10_000
 # What a column of ids can hold; a greater number is refused by the database's driver.
@@ -188,7 +189,10 @@ def _fetch(
     if _is_unfiltered(query, types) and starts_at_top and len(pages) == 1:
         return _from_sequence(query, pages[0])
     if query.offset and query.newer_than is None:
-        first_id = _id_at_offset(query, types, credit_type_id)
+        if query.cursor is None and not _is_narrowed(query):
+            first_id = _id_of_rank(query, types, credit_type_id, pages)
+        else:
+            first_id = _id_at_offset(query, types, credit_type_id)
         if first_id is None:
             return []
         query = replace(query, offset=0, cursor=first_id + 1)
@@ -207,15 +211,47 @@ def _fetch(
     return found[-wanted:] if query.newer_than is not None else found[:wanted]
 
 
+def _id_of_rank(
+    query: HistoryQuery, types: tuple[str, ...], credit_type_id: int | None, pages: list[Balance]
+) -> int | None:
+    """The same for lines filtered by type alone: they are counted already, and places found are remembered."""
+    total = _kept_total(types, pages)
+    if query.offset >= total:
+        return None
+
+    def skip(start_id: int | None, lines: int, is_newer: bool) -> int | None:
+        start = select(Transaction.id).where(Transaction.account_id == query.account_id)
+        if start_id is not None:
+            start = start.where(Transaction.id >= start_id if is_newer else Transaction.id <= start_id)
+        return _nth(_arms(start, query, types, credit_type_id), lines, is_newer)
+
+    return places_of(db.engine).id_at(
+        (query.account_id, types, credit_type_id), total - 1 - query.offset, total, skip,
+        in_one_snapshot=db.engine.dialect.name == "sqlite",
+    )  # fmt: skip
+
+
 def _id_at_offset(query: HistoryQuery, types: tuple[str, ...], credit_type_id: int | None) -> int | None:
     """The id of the line that so many newer ones precede; they are skipped within the indexes, not read."""
     of_account = select(Transaction.id).where(Transaction.account_id == query.account_id)
     if query.cursor is not None:
         of_account = of_account.where(Transaction.id < query.cursor)
-    arms = [_of_type(_filtered(of_account, query, credit_type_id), line_type) for line_type in _ranges(types)]
+    return _nth(_arms(of_account, query, types, credit_type_id), query.offset, is_newer=False)
+
+
+def _arms(
+    start: Select[Any], query: HistoryQuery, types: tuple[str, ...], credit_type_id: int | None
+) -> list[Select[Any]]:
+    return [_of_type(_filtered(start, query, credit_type_id), line_type) for line_type in _ranges(types)]
+
+
+def _nth(arms: list[Select[Any]], skipped: int, is_newer: bool) -> int | None:
+    """The id that so many others precede in the order asked for."""
     ids = union_all(*arms) if len(arms) > 1 else arms[0]
-    statement = ids.order_by(ids.selected_columns.id.desc()).limit(1).offset(query.offset)
-    return db.session.scalar(statement)
+    column = ids.selected_columns.id
+    return db.session.scalar(
+        ids.order_by(column.asc() if is_newer else column.desc()).limit(1).offset(skipped)
+    )
 
 
 def _ranges(types: tuple[str, ...]) -> Sequence[str | None]:
@@ -248,6 +284,11 @@ def _is_unfiltered(query: HistoryQuery, types: tuple[str, ...]) -> bool:
 def _is_narrowed(query: HistoryQuery) -> bool:
     """Whether more than types and credit types are asked for: then the kept counters do not know the total."""
     return bool(query.since or query.until or query.task_id or query.text or query.with_quantity)
+
+
+def _kept_total(types: tuple[str, ...], pages: list[Balance]) -> int:
+    assert set(types) <= set(COUNTED_TYPES)
+    return sum(getattr(page, f"{line_type}_lines") for page in pages for line_type in types)
 
 
 def _filtered(statement: Select[Any], query: HistoryQuery, credit_type_id: int | None) -> Select[Any]:
@@ -287,8 +328,7 @@ def _total(
     query: HistoryQuery, types: tuple[str, ...], credit_type_id: int | None, pages: list[Balance]
 ) -> int | None:
     if not _is_narrowed(query):
-        assert set(types) <= set(COUNTED_TYPES)
-        return sum(getattr(page, f"{line_type}_lines") for page in pages for line_type in types)
+        return _kept_total(types, pages)
     statement = _filtered(
         select(Transaction.id).where(Transaction.account_id == query.account_id), query, credit_type_id
     )

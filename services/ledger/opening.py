@@ -48,7 +48,8 @@ def open_book(account_id: int, credit_type: str, *, for_spending: bool = False) 
 
     Raises NotFound, InvalidRequest (unknown credit type), AccountFrozen where the status forbids it.
     """
-    lock_accounts(account_id)
+    if db.engine.dialect.name != "sqlite":
+        LOCK_ACCOUNT.defer(account_id=account_id)
     row = READ_BOOK.first(account_id=account_id, code=credit_type)
     if row is None:
         raise _missing(account_id, credit_type)

@@ -253,7 +253,7 @@ class TestMismatch:
 
 
 class TestKilled:
-    @pytest.mark.parametrize("step", ["_locked_order", "_new_payment", "grant_credits"])
+    @pytest.mark.parametrize("step", ["_open_order", "_paid", "grant_credits"])
     @pytest.mark.parametrize("when", ["before", "after"])
     def test_at_each_step_credits_all_or_nothing(
         self, either_shop: Shop, monkeypatch: pytest.MonkeyPatch, step: str, when: str

@@ -58,13 +58,13 @@ class TestPositions:
             desk.grant(1)
         db.session.rollback()
         ran: list[object] = []
-        run_on = Statement.run_on
+        run = Statement.run
 
         def counted(statement: Statement, *given: object, **values: object) -> object:
             ran.append(statement)
-            return run_on(statement, *given, **values)
+            return run(statement, *given, **values)
 
-        monkeypatch.setattr(Statement, "run_on", counted)
+        monkeypatch.setattr(Statement, "run", counted)
         event.listen(db.engine, "before_cursor_execute", lambda *given: ran.append(given[2]))
         assert desk.balance == 30
         assert ran == [balances.POSITIONS]
