@@ -1,9 +1,11 @@
 """The history of credits: filters, pages of 50, one line with its lots, CSV."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from flask import Blueprint, Flask, Response, current_app, render_template, request, url_for
+from flask_babel import format_date
 
 from blueprints.access import account_member
 from blueprints.usage.forms import HistoryFilters
@@ -11,8 +13,19 @@ from services.accounts.access import OpenAccount
 from services.ledger.balances import positions
 from services.ledger.export import csv_page
 from services.ledger.history import HistoryPage, HistoryQuery, allocations_of, history, line_of
+from services.usage.report import PERIODS, usage_of
 
 blueprint = Blueprint("usage", __name__)
+DEFAULT_PERIOD = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """What a chart of counts takes for a credit type: whole numbers."""
+
+    scale: int = 0
+    is_money: bool = False
+    currency: str | None = None
 
 
 @blueprint.get("/home/<account>/usage")
@@ -38,8 +51,33 @@ def show(account: OpenAccount) -> str:
         first=(page_number - 1) * query.limit + 1,
         csv_href=url_for("usage.csv", account=account.slug, **_chosen()),
         is_filtered=bool(_chosen()),
+        **_meters(account.id),
         **_page_links(account.slug, page, page_number),
     )
+
+
+def _meters(account_id: int) -> dict[str, Any]:
+    """What the page shows of the plan's meters; nothing where the catalogue has none."""
+    days = request.args.get("days", type=int)
+    report = usage_of(account_id, days if days in PERIODS else DEFAULT_PERIOD)
+    counted = [meter for meter in report.meters if meter.code in report.totals]
+    wanted = request.args.get("meter")
+    shown = next((meter for meter in counted if meter.code == wanted), counted[0] if counted else None)
+    return {
+        "report": report,
+        "shown": shown,
+        "count_type": Count(),
+        "points": [
+            {
+                "label": format_date(day.day, "medium"),
+                "tick": format_date(day.day, "MMM d"),
+                "bar": day.counts[shown.code],
+                "line": 0,
+            }
+            for day in report.daily
+            if shown is not None
+        ],
+    }
 
 
 @blueprint.get("/home/<account>/usage/<int:transaction_id>")
@@ -63,7 +101,9 @@ def csv(account: OpenAccount) -> Response:
     """The filtered history as CSV, streamed."""
     filters = _filters(positions(account.id))
     return Response(
-        _csv_chunks(current_app._get_current_object(), filters.query(account.id, account.time_zone, None, None)),
+        _csv_chunks(
+            current_app._get_current_object(), filters.query(account.id, account.time_zone, None, None)
+        ),
         mimetype="text/csv",
         headers={"Content-Disposition": f'attachment; filename="{account.slug}-history.csv"'},
     )

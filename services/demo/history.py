@@ -11,6 +11,7 @@ from services.ledger.debits import Spend, spend_credits
 from services.ledger.grants import Incoming, grant_credits
 from services.ledger.holds import HoldRequest, capture_hold, create_hold
 from services.ledger.reversals import refund_spend
+from services.usage.meters import Increment, record_usage, set_gauge
 
 DAYS = 27
 PLAN_DAY = 3
@@ -61,15 +62,38 @@ def play_studio(
                 _gift(account_id)
 
 
-def play_tools(account_id: int, present: timedelta, buy: Callable[[str], None]) -> None:
-    """A tool builder without a plan: one package, a steady trickle of use."""
+def play_tools(
+    account_id: int, present: timedelta, subscribe: Callable[[], object], buy: Callable[[str], None]
+) -> None:
+    """A tool builder on a plan: one package, a steady trickle of use, one meter beyond its limit, one near it."""
     dice = random.Random(7)
+    with at_day(present, 2, 9, 0):
+        subscribe()
     with at_day(present, 2, 9, 15):
         buy("popular")
+    with at_day(present, 2, 9, 30):
+        set_gauge(account_id, "repositories", 4, ACTOR)
     for day in range(3, DAYS + 1):
         for number in range(dice.randint(1, 3)):
             with at_day(present, day, 10 + 3 * number, dice.randint(0, 59)):
                 _work(account_id, dice, TOOLS_TASKS, f"run-{day:02d}{number:02d}")
+        with at_day(present, day, 22, 0):
+            _measure(account_id, dice, day)
+
+
+def _measure(account_id: int, dice: random.Random, day: int) -> None:
+    """A day's usage by meter."""
+    predictions = dice.randint(55, 105)
+    amounts = {
+        "predictions": predictions,
+        "feedback": predictions * dice.randint(18, 32) // 100,
+        "api_calls": dice.randint(300, 700),
+        "prs": dice.randint(2, 5),
+    }
+    for meter, quantity in amounts.items():
+        record_usage(Increment(account_id=account_id, meter=meter, quantity=quantity, actor=ACTOR))
+    if day == 15:
+        set_gauge(account_id, "repositories", 9, ACTOR)
 
 
 def _work(

@@ -95,7 +95,12 @@ def _load(payments: Payments, pay: Callable[[str], object], present: timedelta) 
         lambda: set_plan(studio, "professional", "month", ACTOR),
         lambda package: buy(studio, package),
     )
-    play_tools(tools, present, lambda package: buy(tools, package))
+    play_tools(
+        tools,
+        present,
+        lambda: set_plan(tools, "pro", "month", ACTOR),
+        lambda package: buy(tools, package),
+    )
     logins = [
         _person("maria@northwind.example", "Maria Okafor", "owner of Northwind Studio and Byteworks",
                 [(studio, "owner"), (tools, "owner")]),

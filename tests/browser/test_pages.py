@@ -65,6 +65,7 @@ SIGNED_IN: dict[str, Callable[[Any], None]] = {
     "usage": _at(f"{HOME}/usage"),
     "usage filtered to nothing": _at(f"{HOME}/usage?text=nothing+like+it"),
     "usage with a wrong filter": _at(f"{HOME}/usage?since=2026-11-02&until=2026-11-01"),
+    "usage with meters": _at("/home/byteworks/usage?days=7&meter=api_calls"),
     "line": _first_line,
     "billing": _at(f"{HOME}/billing"),
     "buy credits": _at(f"{HOME}/billing?buy-credits=1"),
@@ -94,6 +95,7 @@ PUBLIC = {
     "sign in": _at("/sign-in"),
     "forgot password": _at("/password/forgot"),
     "pricing": _at("/pricing"),
+    "pricing with limits": _at("/pricing/devtools"),
     "API": _at("/api/docs"),
 }
 ALL = [
