@@ -182,6 +182,7 @@ class Meter(Base):
     archived_at: Mapped[datetime | None]
 
     catalog: Mapped[Catalog] = relationship(back_populates="meters")
+    ratio_of: Mapped["Meter | None"] = relationship(remote_side=[id])
 
 
 class PlanLimit(Base):

@@ -1,27 +1,28 @@
 """Usage by meter: what was counted in a window of a month, what a gauge shows, what each day brought."""
 
-from datetime import date, datetime
+from datetime import datetime
 
-from sqlalchemy import BigInteger, CheckConstraint, Date, ForeignKey, UniqueConstraint
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey
 from sqlalchemy.orm import Mapped, mapped_column
 
-from models.base import Base, RowId
+from models.base import Base
 
 
 class MeterWindow(Base):
-    """What an account has used of a counter between two instants, most often a month."""
+    """What an account has used of a counter in the window that is open, most often a month.
+
+    One row each: the next window takes it over, with the count where the plan changed meanwhile, else from 0.
+    """
 
     __tablename__ = "meter_windows"
     __table_args__ = (
-        UniqueConstraint("account_id", "meter_id", "starts_at"),
         CheckConstraint("used >= 0", name="used"),
         CheckConstraint("credits_used >= 0", name="credits_used"),
         CheckConstraint("ends_at > starts_at", name="half_open"),
     )
 
-    id: Mapped[int] = mapped_column(RowId, primary_key=True)
-    account_id: Mapped[int] = mapped_column(ForeignKey("accounts.id", ondelete="RESTRICT"))
-    meter_id: Mapped[int] = mapped_column(ForeignKey("meters.id", ondelete="RESTRICT"))
+    account_id: Mapped[int] = mapped_column(ForeignKey("accounts.id", ondelete="RESTRICT"), primary_key=True)
+    meter_id: Mapped[int] = mapped_column(ForeignKey("meters.id", ondelete="RESTRICT"), primary_key=True)
     starts_at: Mapped[datetime]
     ends_at: Mapped[datetime] = mapped_column(comment="Exclusive")
     used: Mapped[int] = mapped_column(BigInteger, default=0)
@@ -51,6 +52,8 @@ class MeterDay(Base):
 
     account_id: Mapped[int] = mapped_column(ForeignKey("accounts.id", ondelete="RESTRICT"), primary_key=True)
     meter_id: Mapped[int] = mapped_column(ForeignKey("meters.id", ondelete="RESTRICT"), primary_key=True)
-    day: Mapped[date] = mapped_column(Date, primary_key=True, comment="In the account's time zone")
+    day: Mapped[int] = mapped_column(
+        primary_key=True, autoincrement=False, comment="Days since 1970-01-01, in the account's time zone"
+    )
     quantity: Mapped[int] = mapped_column(BigInteger)
     credits_used: Mapped[int] = mapped_column(BigInteger, default=0)

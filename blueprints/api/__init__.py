@@ -3,14 +3,26 @@
 from flask import Flask, Response
 from werkzeug.routing import IntegerConverter
 
-from blueprints.api import accounts, credits, description, history, holds, plans, purchases, wallet
+from blueprints.api import accounts, credits, description, history, holds, plans, purchases, usage, wallet
 from blueprints.api.callers import CallLimiter
 from blueprints.api.calls import api
 from blueprints.api.fields import MAX_ID
 from extensions import csrf
 from services.accounts.api_keys import record_uses
 
-__all__ = ["accounts", "api", "credits", "description", "history", "holds", "plans", "purchases", "register", "wallet"]
+__all__ = [
+    "accounts",
+    "api",
+    "credits",
+    "description",
+    "history",
+    "holds",
+    "plans",
+    "purchases",
+    "register",
+    "usage",
+    "wallet",
+]
 
 
 class RowIdConverter(IntegerConverter):

@@ -200,6 +200,9 @@ class Plan(Answer):
     features: list[str]
     is_default: bool
     is_current: bool
+    limits: list["PlanLimit"]
+    offer: "PlanOffer | None"
+    contact_url: str | None
 
 
 class Plans(Answer):
@@ -294,3 +297,87 @@ class PaymentRefunded(Answer):
     refunded_cents: int = Field(description="Of the payment, in all.")
     status: Literal[PAYMENT_STATUSES]
     currency: str
+
+
+class UsageRecorded(Answer):
+    allowed: Literal[True]
+    meter: str
+    used: int
+    limit: int | None = Field(description="null: without limit.")
+    remaining: int | None
+    credits_used: Number = Field(description="Taken by this call, for what lies beyond the limit.")
+
+
+class UsagePeriod(Answer):
+    model_config = ConfigDict(populate_by_name=True)
+
+    days: int
+    since: str = Field(alias="from", description="First day, in the account's time zone.")
+    until: str = Field(alias="to", description="Today.")
+    starts_at: Time = Field(description="Since when counters count.")
+    ends_at: Time = Field(description="When they start anew.")
+
+
+class MeterUsage(Answer):
+    code: str
+    name: str
+    kind: Literal["counter", "gauge"]
+    used: int
+    limit: int | None
+    remaining: int | None
+    percent: int | None
+    warning: Literal[80, 90, 100] | None
+    credits_used: Number
+    resets_at: Time | None
+
+
+class Ratio(Answer):
+    code: str
+    name: str
+    percent: int | None
+    numerator: int
+    denominator: int
+
+
+class DailyUsage(Answer):
+    """The date, and how much of each meter by its code."""
+
+    model_config = ConfigDict(extra="allow")
+
+    date: str
+
+
+class Usage(Answer):
+    period: UsagePeriod
+    meters: list[MeterUsage]
+    ratios: list[Ratio]
+    daily: list[DailyUsage]
+
+
+class EstimateLine(Answer):
+    price: str
+    name: str
+    quantity: int
+    amount: Number
+
+
+class Estimated(Answer):
+    amount: Number
+    type: str
+    available: Number
+    sufficient: bool
+    lines: list[EstimateLine]
+
+
+class PlanLimit(Answer):
+    meter: str
+    name: str
+    kind: Literal["counter", "gauge"]
+    included: int | None = Field(description="null: without limit.")
+    over: Literal["block", "credits"]
+    credits_per_unit: Number | None
+
+
+class PlanOffer(Answer):
+    percent: int
+    months: int

@@ -3,12 +3,12 @@
 import re
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, PlainValidator, WithJsonSchema
 
 from errors import InvalidRequest
-from services.money import parse_decimal
+from services.money import MAX_UNITS, parse_decimal
 
 MAX_ID = 2**63 - 1
 _WHOLE = re.compile(r"-?[0-9]{1,19}")
@@ -73,6 +73,9 @@ Amount = Annotated[
 RowNumber = Annotated[int, BeforeValidator(_whole_number), Field(ge=1, le=MAX_ID)]
 Seconds = Annotated[int, BeforeValidator(_whole_number), Field(ge=1, le=86_400)]
 Priority = Annotated[int, BeforeValidator(_whole_number), Field(ge=0, le=1000)]
+Quantity = Annotated[int, BeforeValidator(_whole_number), Field(ge=1, le=MAX_UNITS)]
+GaugeValue = Annotated[int, BeforeValidator(_whole_number), Field(ge=0, le=MAX_UNITS)]
+DaysOfUsage = Annotated[Literal[7, 30, 90], BeforeValidator(_whole_number)]
 PageSize = Annotated[int, BeforeValidator(_whole_number), Field(ge=1, le=100)]
 Offset = Annotated[int, BeforeValidator(_whole_number), Field(ge=0, le=10**9)]
 Moment = Annotated[

@@ -11,7 +11,7 @@ from errors import AccountFrozen, BalanceLimit, NotFound
 from services.billing.payments import PaymentView, payments_of
 from services.billing.subscriptions import SubscriptionView, set_plan, subscription_of
 from services.catalog.packages import packages_for
-from services.catalog.plans import plans_for
+from services.catalog.plans import LimitView, plans_for
 from services.clock import iso
 from services.money import currency_digits, to_number
 
@@ -62,6 +62,11 @@ def plans(asked: Asked) -> Response:
                     "features": list(plan.features),
                     "is_default": plan.is_default,
                     "is_current": plan.is_current,
+                    "limits": [_limit(limit) for limit in plan.limits],
+                    "offer": (
+                        {"percent": plan.offer.percent, "months": plan.offer.months} if plan.offer else None
+                    ),
+                    "contact_url": plan.contact_url,
                 }
                 for plan in plans_for(asked.account_id)
             ]
@@ -109,6 +114,18 @@ def payments(asked: Asked) -> Response:
             },
         }
     )
+
+
+def _limit(limit: LimitView) -> dict[str, Any]:
+    per_unit = limit.credits_per_unit
+    return {
+        "meter": limit.meter,
+        "name": limit.meter_name,
+        "kind": limit.kind,
+        "included": limit.included,
+        "over": limit.over_limit,
+        "credits_per_unit": None if per_unit is None else to_number(per_unit, limit.scale),
+    }
 
 
 def _subscription(view: SubscriptionView) -> dict[str, Any]:

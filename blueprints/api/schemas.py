@@ -7,12 +7,15 @@ from pydantic import BaseModel, ConfigDict, Field
 from blueprints.api.fields import (
     Amount,
     CreditTypeCode,
+    DaysOfUsage,
+    GaugeValue,
     Moment,
     Name,
     Offset,
     OutsideId,
     PageSize,
     Priority,
+    Quantity,
     RowNumber,
     Seconds,
     Text255,
@@ -184,3 +187,29 @@ class PaymentRefundBody(OnAccount):
         None, gt=0, le=10**15, strict=True, description="Minor units; all that is left where left out."
     )
     reason: Text255 | None = None
+
+
+class IncrementBody(OnAccount):
+    meter: Name = Field(description="Code of the meter.", examples=["predictions"])
+    quantity: Quantity = 1
+    task_id: Text255 | None = Field(None, description="Your reference, on the line of the credits taken.")
+
+
+class GaugeBody(OnAccount):
+    meter: Name = Field(description="Code of a gauge.", examples=["repositories"])
+    value: GaugeValue = Field(description="What it shows from now on.", examples=[3])
+
+
+class UsageQuery(OnAccount):
+    days: DaysOfUsage = Field(30, description="7, 30 or 90: how far back the days go.")
+
+
+class EstimateItem(Request):
+    price: Name = Field(description="Code of a priced action of the catalogue.", examples=["poster"])
+    quantity: Quantity = 1
+
+
+class EstimateBody(OnAccount):
+    items: list[EstimateItem] = Field(
+        min_length=1, max_length=100, examples=[[{"price": "poster", "quantity": 4}]]
+    )

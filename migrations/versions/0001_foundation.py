@@ -628,7 +628,13 @@ def upgrade() -> None:
         "meter_days",
         sa.Column("account_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("meter_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("day", sa.Date(), nullable=False, comment="In the account's time zone"),
+        sa.Column(
+            "day",
+            sa.Integer(),
+            autoincrement=False,
+            nullable=False,
+            comment="Days since 1970-01-01, in the account's time zone",
+        ),
         sa.Column("quantity", sa.BigInteger(), nullable=False),
         sa.Column("credits_used", sa.BigInteger(), nullable=False),
         sa.CheckConstraint("quantity >= 0", name=op.f("ck_meter_days_quantity")),
@@ -642,7 +648,6 @@ def upgrade() -> None:
     )
     op.create_table(
         "meter_windows",
-        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("account_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("meter_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("starts_at", sa.BigInteger(), nullable=False),
@@ -663,10 +668,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(
             ["meter_id"], ["meters.id"], name=op.f("fk_meter_windows_meter_id"), ondelete="RESTRICT"
         ),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_meter_windows")),
-        sa.UniqueConstraint(
-            "account_id", "meter_id", "starts_at", name=op.f("uq_meter_windows_account_id_meter_id_starts_at")
-        ),
+        sa.PrimaryKeyConstraint("account_id", "meter_id", name=op.f("pk_meter_windows")),
     )
     op.create_table(
         "notice_reads",

@@ -16,13 +16,13 @@ from models.accounts import Account
 from models.billing import Subscription, SubscriptionMonth
 from models.catalog import Plan
 from services.audit import record
-from services.billing.periods import month_index, months_after
 from services.catalog.credit_expiry import credits_expire_at
 from services.catalog.entitlements import has_active_subscription, open_subscription
 from services.catalog.plans import current_plan, plan_named
 from services.clock import business_now
 from services.ledger.grants import Incoming, grant_credits
 from services.ledger.opening import lock_accounts
+from services.periods import month_index, months_after
 from services.unit_of_work import atomic
 
 INTERVAL_MONTHS = {"month": 1, "year": 12}
@@ -107,17 +107,21 @@ def set_plan(
     if current and (current.plan_id, current.interval, current.status) == (plan.id, interval, "comped"):
         return subscription_of(account_id)
     now = business_now()
+    anchor_at = now  # months of usage go on where they were: another plan is no new month
     if current is not None:
+        anchor_at = current.anchor_at
         current.status, current.ended_at = "canceled", now
         db.session.flush()
     if not plan.is_default:
-        subscription_id = _start(account_id, plan, interval, now, actor)
+        subscription_id = _start(account_id, plan, interval, now, anchor_at, actor)
         _grant_month(subscription_id, 0, actor)
     record("subscription.set", actor, account_id, plan=plan.code, interval=interval)
     return subscription_of(account_id)
 
 
-def _start(account_id: int, plan: Plan, interval: str, now: datetime, actor: str) -> int:
+def _start(
+    account_id: int, plan: Plan, interval: str, now: datetime, anchor_at: datetime, actor: str
+) -> int:
     subscription = Subscription(
         public_id=secrets.token_hex(12),
         account_id=account_id,
@@ -126,7 +130,7 @@ def _start(account_id: int, plan: Plan, interval: str, now: datetime, actor: str
         interval=interval,
         actor=actor,
         started_at=now,
-        anchor_at=now,
+        anchor_at=anchor_at,
         current_period_start=now,
         current_period_end=months_after(now, INTERVAL_MONTHS[interval], _time_zone(account_id)),
     )

@@ -4,13 +4,39 @@ import json
 from dataclasses import dataclass
 
 from sqlalchemy import select
+from sqlalchemy.orm import joinedload, selectinload
 
 from errors import NotFound
 from extensions import db
-from models.catalog import Catalog, Plan
+from models.catalog import Catalog, Plan, PlanLimit
 from services.catalog.catalogs import catalog_named, catalog_of, default_catalog
 from services.catalog.entitlements import open_subscription
 from services.catalog.packages import PackageView, packages_on_offer
+
+
+@dataclass(frozen=True, slots=True)
+class LimitView:
+    """What a plan includes of a meter. ``included`` None: without limit.
+
+    Units: ``credits_per_unit`` in the smallest unit of the credit type, where credits are taken beyond.
+    """
+
+    meter: str
+    meter_name: str
+    kind: str
+    included: int | None
+    over_limit: str
+    credits_per_unit: int | None
+    credit_type: str | None
+    scale: int
+
+
+@dataclass(frozen=True, slots=True)
+class OfferView:
+    """So many per cent off for so many months, for whoever subscribes for the first time, by the month."""
+
+    percent: int
+    months: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +61,9 @@ class PlanView:
     features: tuple[str, ...]
     is_default: bool
     is_current: bool
+    limits: tuple[LimitView, ...]
+    offer: OfferView | None
+    contact_url: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +134,24 @@ def plan_view(plan: Plan, currency: str, *, is_current: bool = False) -> PlanVie
         features=tuple(json.loads(plan.features)),
         is_default=plan.is_default,
         is_current=is_current,
+        limits=_limits_of(plan),
+        offer=OfferView(plan.offer_percent, plan.offer_months or 1) if plan.offer_percent else None,
+        contact_url=plan.contact_url,
     )
+
+
+def _limits_of(plan: Plan) -> tuple[LimitView, ...]:
+    """The limits of meters that are not archived, in the order of the screen."""
+    rows = [limit for limit in plan.limits if limit.meter.archived_at is None]
+    rows.sort(key=lambda limit: (limit.meter.position, limit.meter_id))
+    return tuple(
+        LimitView(
+            limit.meter.code, limit.meter.name, limit.meter.kind, limit.included, limit.over_limit,
+            limit.credits_per_unit, limit.credit_type.code if limit.credit_type else None,
+            limit.credit_type.scale if limit.credit_type else 0,
+        )
+        for limit in rows
+    )  # fmt: skip
 
 
 def _plans_of(catalog: Catalog) -> list[Plan]:
@@ -113,6 +159,11 @@ def _plans_of(catalog: Catalog) -> list[Plan]:
         db.session.scalars(
             select(Plan)
             .where(Plan.catalog_id == catalog.id, Plan.archived_at.is_(None))
+            .options(
+                selectinload(Plan.limits).joinedload(PlanLimit.meter),
+                selectinload(Plan.limits).joinedload(PlanLimit.credit_type),
+                joinedload(Plan.credit_type),
+            )
             .order_by(Plan.position, Plan.id)
         )
     )

@@ -6,17 +6,20 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import inspect, select, update
 
 from errors import InvalidRequest
 from extensions import db
-from models.catalog import Catalog, CreditType, Package, Plan
+from models.catalog import Catalog, CreditType, Meter, Package, Plan, PricedAction
 from services.audit import record
 from services.catalog.catalogs import default_catalog
 from services.catalog.credit_types import ensure_defaults
+from services.catalog.limit_loading import load_limits, load_ratios, type_named
 from services.catalog.preset_file import (
+    ActionPart,
     CatalogFile,
     CreditTypePart,
+    MeterPart,
     PackagePart,
     PlanPart,
     read_catalog_file,
@@ -52,13 +55,20 @@ def load_catalog(file: CatalogFile, actor: str) -> Loaded:
     catalog = _catalog(file, now)
     types = _credit_types(file, catalog.currency, now)
     catalog.wallet_type_id = next((types[part.code].id for part in file.credit_types if part.money), None)
-    archived = _load_parts(
+    archived = _load_parts(Meter, file.meters, "meters", catalog, now, lambda part, _: _meter(part))
+    db.session.flush()
+    archived += _load_parts(
         Plan, file.plans, "plans", catalog, now, lambda part, place: _plan(part, place, types)
     )
     archived += _load_parts(
         Package, file.packages, "packages", catalog, now, lambda part, place: _package(part, place, types)
     )
+    archived += _load_parts(
+        PricedAction, file.actions, "actions", catalog, now, lambda part, place: _action(part, place, types)
+    )
     db.session.flush()
+    load_ratios(file, catalog.id)
+    load_limits(file, catalog.id, types)
     record(
         "catalog.loaded",
         actor,
@@ -137,11 +147,39 @@ def _load_parts(
             if column == "price_cents" and row.price_cents not in (None, value):
                 row.stripe_price_id = None  # a changed price is another price at Stripe
             setattr(row, column, value)
+        if model is Plan:
+            _forget_changed_prices(row)
     return len(gone)
 
 
+def _forget_changed_prices(plan: Plan) -> None:
+    """A changed price is another price at the payment provider, and a changed offer another coupon."""
+    changed = {
+        each.key for each in inspect(plan).attrs if each.history.has_changes() and not inspect(plan).pending
+    }
+    if "monthly_price_cents" in changed:
+        plan.stripe_monthly_price_id = None
+    if "annual_price_cents" in changed:
+        plan.stripe_annual_price_id = None
+    if changed & {"offer_percent", "offer_months"}:
+        plan.stripe_coupon_id = None
+
+
+def _meter(part: MeterPart) -> dict[str, Any]:
+    return {"name": part.name, "kind": part.kind, "ratio_name": part.ratio_name}
+
+
+def _action(part: ActionPart, place: str, types: dict[str, CreditType]) -> dict[str, Any]:
+    credit_type = type_named(part.credit_type, place, types)
+    return {
+        "name": part.name,
+        "credit_type_id": credit_type.id,
+        "credits": to_units(part.credits, credit_type.scale, f"{place}.credits"),
+    }
+
+
 def _plan(part: PlanPart, place: str, types: dict[str, CreditType]) -> dict[str, Any]:
-    credit_type = _type(part.credit_type, place, types)
+    credit_type = type_named(part.credit_type, place, types)
     has_credits = part.credits_per_month not in (0, "0")
     return {
         "name": part.name,
@@ -157,11 +195,14 @@ def _plan(part: PlanPart, place: str, types: dict[str, CreditType]) -> dict[str,
         "credits_expire": part.credits_expire,
         "features": json.dumps(part.features),
         "is_default": part.default,
+        "contact_url": part.contact_url,
+        "offer_percent": part.offer.percent if part.offer else None,
+        "offer_months": part.offer.months if part.offer else None,
     }
 
 
 def _package(part: PackagePart, place: str, types: dict[str, CreditType]) -> dict[str, Any]:
-    credit_type = _type(part.credit_type, place, types)
+    credit_type = type_named(part.credit_type, place, types)
     return {
         "name": part.name,
         "credit_type_id": credit_type.id,
@@ -170,9 +211,3 @@ def _package(part: PackagePart, place: str, types: dict[str, CreditType]) -> dic
         "popular": part.popular,
         "subscribers_only": part.subscribers_only,
     }
-
-
-def _type(code: str, place: str, types: dict[str, CreditType]) -> CreditType:
-    if code not in types:
-        raise InvalidRequest.of(f"{place}.credit_type", f"there is no credit type {code!r}")
-    return types[code]

@@ -1,0 +1,1 @@
+"""What accounts use: meters, their limits, forecasts."""
