@@ -33,7 +33,7 @@ _orders, _payments = Order.__table__.c, Payment.__table__.c
 _accounts, _types = Account.__table__.c, CreditType.__table__.c
 ORDER_TO_CREDIT = Statement(
     select(
-        _orders.id, _orders.account_id, _accounts.public_id, _types.code, _orders.credits,
+        _orders.id, _orders.account_id, _orders.kind, _accounts.public_id, _types.code, _orders.credits,
         _orders.price_cents, _orders.currency, _orders.description, _orders.stripe_session_id,
     )
     .join_from(Order.__table__, Account.__table__, _accounts.id == _orders.account_id)
@@ -148,6 +148,7 @@ class OpenOrder:
 
     id: int
     account_id: int
+    kind: str
     account: str
     credit_type: str
     credits: int
@@ -172,7 +173,7 @@ def _open_order(session: CheckoutSession) -> OpenOrder:
 def _paid(order: OpenOrder, session: CheckoutSession, now_at: int) -> int:
     """A new payment of an order; its id."""
     row = INSERT_PAYMENT.first(
-        public_id=secrets.token_hex(12), account_id=order.account_id, order_id=order.id, kind="package",
+        public_id=secrets.token_hex(12), account_id=order.account_id, order_id=order.id, kind=order.kind,
         stripe_session_id=session.id, stripe_payment_intent_id=session.payment_intent_id,
         description=order.description, amount_cents=session.total_cents, tax_cents=0, refunded_cents=0,
         currency=order.currency, status="paid", invoice_url=session.invoice_url, created_at=now_at,
