@@ -33,8 +33,8 @@ _orders, _payments = Order.__table__.c, Payment.__table__.c
 _accounts, _types = Account.__table__.c, CreditType.__table__.c
 ORDER_TO_CREDIT = Statement(
     select(
-        _orders.id, _orders.account_id, _orders.kind, _accounts.public_id, _types.code, _orders.credits,
-        _orders.price_cents, _orders.currency, _orders.description, _orders.stripe_session_id,
+        _orders.id, _orders.account_id, _accounts.public_id, _types.code, _orders.credits,
+        _orders.price_cents, _orders.currency, _orders.description, _orders.stripe_session_id, _orders.kind,
     )
     .join_from(Order.__table__, Account.__table__, _accounts.id == _orders.account_id)
     .join(CreditType.__table__, _types.id == _orders.credit_type_id)
@@ -148,7 +148,6 @@ class OpenOrder:
 
     id: int
     account_id: int
-    kind: str
     account: str
     credit_type: str
     credits: int
@@ -156,6 +155,7 @@ class OpenOrder:
     currency: str
     description: str
     stripe_session_id: str | None
+    kind: str
 
 
 def _open_order(session: CheckoutSession) -> OpenOrder:
