@@ -8,10 +8,35 @@ text, booleans, None; instants as microseconds).
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import Executable
+from sqlalchemy import ColumnElement, Executable, Text, bindparam
 from sqlalchemy.engine import Connection, Dialect
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.types import NullType
 
 from extensions import db
+
+
+class OneOf(ColumnElement[bool]):
+    """Whether a column of integers is one of a list, bound as JSON text: one statement for lists of any length."""
+
+    inherit_cache = False
+    type = NullType()  # of a Boolean SQLAlchemy would make `… = 1`, for which SQLite uses no index
+
+    def __init__(self, column: ColumnElement[int], name: str):
+        self.column = column
+        self.numbers = bindparam(name, type_=Text)
+
+
+@compiles(OneOf, "sqlite")
+def _one_of_on_sqlite(element: OneOf, compiler: Any, **options: Any) -> str:
+    column, numbers = (compiler.process(part, **options) for part in (element.column, element.numbers))
+    return f"{column} IN (SELECT value FROM json_each({numbers}))"
+
+
+@compiles(OneOf, "postgresql")
+def _one_of_on_postgresql(element: OneOf, compiler: Any, **options: Any) -> str:
+    column, numbers = (compiler.process(part, **options) for part in (element.column, element.numbers))
+    return f"{column} IN (SELECT value::bigint FROM jsonb_array_elements_text(CAST({numbers} AS jsonb)))"
 
 
 class Statement:

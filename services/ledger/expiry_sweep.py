@@ -4,11 +4,12 @@ What a spend books lazily for its own account, the sweep books for all whose ``n
 bulk. Source: docs/ledger.md, expiry.
 """
 
+import json
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from sqlalchemy import BigInteger, Row, bindparam, exists, func, insert, select, type_coerce
+from sqlalchemy import BigInteger, bindparam, exists, func, insert, select, type_coerce
 
 from extensions import db
 from models.accounts import Account
@@ -23,11 +24,11 @@ from services.ledger.expiry import (
     WRITE_OFF_EXPIRED,
     settle_due,
 )
-from services.statements import Statement
+from services.statements import OneOf, Statement
 from services.unit_of_work import atomic
 
 # A unit aims well below the 50 ms for which the write lock may be held: the commit comes on top.
-UNIT_SECONDS = 0.03
+UNIT_SECONDS = 0.025
 FIRST_LOTS = 200
 FEWEST_LOTS = 20
 MOST_LOTS = 4_000
@@ -43,39 +44,95 @@ _raw_kept = [
     type_coerce(_balances[name], BigInteger) if name == "next_expiry_at" else _balances[name] for name in KEPT
 ]
 LAST_LINE = Statement(select(func.coalesce(func.max(_lines.id), 0)))
-# Each line of this kind names its one lot, and nobody else writes lines of a locked account.
-ALLOCATE_NEW_LINES = (
-    insert(Allocation.__table__)
-    .from_select(
+# Each line of this kind names its one lot, and nobody else writes lines of a locked account. The sum keeps the
+# index on accounts out: what is new lies together at the end.
+ALLOCATE_NEW_LINES = Statement(
+    insert(Allocation.__table__).from_select(
         ["transaction_id", "position", "grant_id", "amount"],
         select(_lines.id, 0, _lines.grant_id, _lines.amount).where(
-            _lines.id > bindparam("last_line", type_=BigInteger),
-            _lines.account_id.in_(bindparam("account_ids", expanding=True, type_=BigInteger)),
+            _lines.id > bindparam("last_line", type_=BigInteger), OneOf(_lines.account_id + 0, "account_ids")
         ),
     )
-    .execution_options(synchronize_session=False)
 )
 _now_at = bindparam("now_at", type_=BigInteger)
-NEXT_EXPIRIES = select(
-    _balances.account_id,
-    _balances.credit_type_id,
-    select(func.min(type_coerce(_grants.expires_at, BigInteger)))
-    .where(
-        _grants.account_id == _balances.account_id,
-        _grants.credit_type_id == _balances.credit_type_id,
-        _grants.remaining > 0,
-        type_coerce(_grants.expires_at, BigInteger) > _now_at,
+_is_due = (type_coerce(_balances.next_expiry_at, BigInteger) <= _now_at) & (_accounts.status != "parked")
+_chosen = (
+    select(_balances.account_id)
+    .join_from(Balance.__table__, Account.__table__, _accounts.id == _balances.account_id)
+    .where(_is_due)
+    .order_by(_balances.next_expiry_at)
+    .limit(bindparam("most"))
+)
+DUE_ACCOUNTS = Statement(_chosen)
+ACCOUNTS_WITH_ENDED_HOLDS = Statement(
+    _chosen.where(
+        exists().where(
+            _holds.account_id == _balances.account_id,
+            _holds.credit_type_id == _balances.credit_type_id,
+            _holds.status == "open",
+            type_coerce(_holds.expires_at, BigInteger) <= _now_at,
+        )
     )
-    .scalar_subquery(),
-    select(func.min(type_coerce(_holds.expires_at, BigInteger)))
+)
+# Who is at work on an account books its expiries too: the sweep need not wait for it.
+LOCK_FREE_ACCOUNTS = Statement(
+    select(_accounts.id)
+    .where(OneOf(_accounts.id, "account_ids"))
+    .order_by(_accounts.id)
+    .with_for_update(skip_locked=True)
+)
+DUE_PAGES = Statement(
+    select(_accounts.id, _accounts.status, _types.id, _types.code, _types.scale, *_raw_kept)
+    .join_from(Balance.__table__, Account.__table__, _accounts.id == _balances.account_id)
+    .join(CreditType.__table__, _types.id == _balances.credit_type_id)
+    .where(OneOf(_balances.account_id, "account_ids"), _is_due)
+    .order_by(_balances.account_id, _balances.credit_type_id)
+)
+PAGES_WITH_ENDED_HOLDS = Statement(
+    select(_holds.account_id, _holds.credit_type_id)
     .where(
-        _holds.account_id == _balances.account_id,
-        _holds.credit_type_id == _balances.credit_type_id,
+        OneOf(_holds.account_id, "account_ids"),
         _holds.status == "open",
-        type_coerce(_holds.expires_at, BigInteger) > _now_at,
+        type_coerce(_holds.expires_at, BigInteger) <= _now_at,
     )
-    .scalar_subquery(),
-).where(_balances.account_id.in_(bindparam("account_ids", expanding=True, type_=BigInteger)))
+    .distinct()
+)
+DUE_LOTS = Statement(
+    select(
+        _grants.account_id, _grants.credit_type_id, _grants.id, _grants.remaining - _grants.held,
+        _grants.is_subscription,
+    )
+    .where(
+        OneOf(_grants.account_id, "account_ids"),
+        _grants.remaining > 0,
+        type_coerce(_grants.expires_at, BigInteger) <= _now_at,
+        _grants.remaining > _grants.held,
+    )
+    .order_by(_grants.account_id, _grants.credit_type_id, _grants.expires_at, _grants.id)
+    .limit(bindparam("most"))
+)  # fmt: skip
+NEXT_EXPIRIES = Statement(
+    select(
+        _balances.account_id,
+        _balances.credit_type_id,
+        select(func.min(type_coerce(_grants.expires_at, BigInteger)))
+        .where(
+            _grants.account_id == _balances.account_id,
+            _grants.credit_type_id == _balances.credit_type_id,
+            _grants.remaining > 0,
+            type_coerce(_grants.expires_at, BigInteger) > _now_at,
+        )
+        .scalar_subquery(),
+        select(func.min(type_coerce(_holds.expires_at, BigInteger)))
+        .where(
+            _holds.account_id == _balances.account_id,
+            _holds.credit_type_id == _balances.credit_type_id,
+            _holds.status == "open",
+            type_coerce(_holds.expires_at, BigInteger) > _now_at,
+        )
+        .scalar_subquery(),
+    ).where(OneOf(_balances.account_id, "account_ids"))
+)
 
 
 @dataclass(slots=True)
@@ -130,49 +187,23 @@ def _sweep_unit(most_lots: int, holds_only: bool) -> tuple[int, int]:
 def _due_books(most_pages: int, holds_only: bool) -> list[Book]:
     """Pages on which something has ended, their accounts locked, as they are under the lock."""
     now = business_now()
-    due = _balances.next_expiry_at <= to_microseconds(now)
-    is_locking = db.engine.dialect.name != "sqlite"
-    chosen = (
-        select(_balances.account_id)
-        .join_from(Balance.__table__, Account.__table__, _accounts.id == _balances.account_id)
-        .where(due, _accounts.status != "parked")
-        .order_by(_balances.next_expiry_at)
-        .limit(most_pages)
-    )
-    if holds_only:
-        chosen = chosen.where(
-            exists().where(
-                _holds.account_id == _balances.account_id,
-                _holds.credit_type_id == _balances.credit_type_id,
-                _holds.status == "open",
-                _holds.expires_at <= to_microseconds(now),
-            )
-        )
-    account_ids = set(db.session.scalars(chosen))
-    if account_ids and is_locking:
-        # Who is at work on an account books its expiries too: the sweep need not wait for it.
-        lock = select(_accounts.id).where(_accounts.id.in_(account_ids)).order_by(_accounts.id)
-        account_ids = set(db.session.scalars(lock.with_for_update(skip_locked=True)))
+    now_at = to_microseconds(now)
+    chosen = ACCOUNTS_WITH_ENDED_HOLDS if holds_only else DUE_ACCOUNTS
+    account_ids = {row[0] for row in chosen.all(now_at=now_at, most=most_pages)}
+    if account_ids and db.engine.dialect.name != "sqlite":
+        account_ids = {row[0] for row in LOCK_FREE_ACCOUNTS.all(account_ids=_listed(account_ids))}
     if not account_ids:
         return []
-    rows = db.session.execute(
-        select(
-            _accounts.id, _accounts.status, _types.id, _types.code, _types.scale, *_raw_kept
-        )
-        .join_from(Balance.__table__, Account.__table__, _accounts.id == _balances.account_id)
-        .join(CreditType.__table__, _types.id == _balances.credit_type_id)
-        .where(_balances.account_id.in_(account_ids), due, _accounts.status != "parked")
-        .order_by(_balances.account_id, _balances.credit_type_id)
-    )  # fmt: skip
-    return [Book(row[0], tuple(row[1:]), now) for row in rows]
+    rows = DUE_PAGES.all(account_ids=_listed(account_ids), now_at=now_at)
+    return [Book(row[0], row[1:], now) for row in rows]
+
+
+def _listed(account_ids: Iterable[int]) -> str:
+    return json.dumps(sorted(account_ids))
 
 
 def _pages_with_ended_holds(now_at: int, account_ids: list[int]) -> set[tuple[int, int]]:
-    rows = db.session.execute(
-        select(_holds.account_id, _holds.credit_type_id)
-        .where(_holds.account_id.in_(account_ids), _holds.status == "open", _holds.expires_at <= now_at)
-        .distinct()
-    )
+    rows = PAGES_WITH_ENDED_HOLDS.all(account_ids=_listed(account_ids), now_at=now_at)
     return {(account_id, credit_type_id) for account_id, credit_type_id in rows}
 
 
@@ -197,10 +228,7 @@ def _expire_in_bulk(books: list[Book], most_lots: int) -> int:
 
 def _note_next_expiries(by_page: dict[tuple[int, int], Book], done: list[Book]) -> None:
     """Keep on each page the soonest instant that is still to come: one seek into an index a page."""
-    rows = db.session.execute(
-        NEXT_EXPIRIES,
-        {"now_at": done[0].now_at, "account_ids": sorted({book.account_id for book in done})},
-    )
+    rows = NEXT_EXPIRIES.all(now_at=done[0].now_at, account_ids=_listed({book.account_id for book in done}))
     for account_id, credit_type_id, lot_at, hold_at in rows:
         book = by_page.get((account_id, credit_type_id))
         if book is not None:
@@ -208,40 +236,26 @@ def _note_next_expiries(by_page: dict[tuple[int, int], Book], done: list[Book]) 
             book.kept["next_expiry_at"] = min(soonest, default=None)
 
 
-def _due_lots(books: list[Book], most_lots: int) -> Sequence[Row]:
+def _due_lots(books: list[Book], most_lots: int) -> list[tuple]:
     """Lots that have ended, page by page in the order of the books, soonest first."""
-    return db.session.execute(
-        select(
-            _grants.account_id, _grants.credit_type_id, _grants.id, _grants.remaining - _grants.held,
-            _grants.is_subscription,
-        )
-        .where(
-            _grants.account_id.in_(sorted({book.account_id for book in books})),
-            _grants.remaining > 0,
-            _grants.expires_at <= books[0].now_at,
-            _grants.remaining > _grants.held,
-        )
-        .order_by(_grants.account_id, _grants.credit_type_id, _grants.expires_at, _grants.id)
-        .limit(most_lots)
-    ).all()  # fmt: skip
+    account_ids = _listed({book.account_id for book in books})
+    return DUE_LOTS.all(account_ids=account_ids, now_at=books[0].now_at, most=most_lots)
 
 
-def _write_off(by_page: dict[tuple[int, int], Book], due: list[Row]) -> None:
+def _write_off(by_page: dict[tuple[int, int], Book], due: list[tuple]) -> None:
     """One expiry line per lot, with its allocation."""
     last_line = LAST_LINE.first()[0]  # type: ignore[index]
     lines, parts = [], []
     for account_id, credit_type_id, grant_id, part, is_subscription in due:
         lines.append(
             by_page[account_id, credit_type_id].prepared(
-                Line("expiry", -part, ACTOR, [(grant_id, -part, is_subscription)], grant_id=grant_id,
+                Line("expiry", -part, ACTOR, [(grant_id, -part, bool(is_subscription))], grant_id=grant_id,
                      description="Credits expired")
             )
         )  # fmt: skip
         parts.append({"of_grant": grant_id, "part": part})
     INSERT_LINES.run_many(lines)
-    db.session.execute(
-        ALLOCATE_NEW_LINES, {"last_line": last_line, "account_ids": sorted({row[0] for row in due})}
-    )
+    ALLOCATE_NEW_LINES.run(last_line=last_line, account_ids=_listed({row[0] for row in due})).close()
     WRITE_OFF_EXPIRED.run_many(parts)
 
 

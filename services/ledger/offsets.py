@@ -36,6 +36,8 @@ class Places:
         """
         known: list[tuple[int, int | None]] = [(0, None), (total - 1, None), *self._near(of, rank)]
         start, start_id = min(known, key=lambda place: abs(rank - place[0]))
+        if start_id is not None and start == rank:
+            return start_id
         is_newer = rank > start if start_id is not None else start == 0
         found = skip(start_id, abs(rank - start), is_newer)
         is_sure = in_one_snapshot or start_id is not None or start == 0
