@@ -13,7 +13,7 @@ from blueprints.localization import html_lang
 from services.accounts.access import OpenAccount, first_account_slug, open_account
 from services.accounts.memberships import belongings_of
 from services.accounts.sessions import SignedIn
-from services.ledger.balances import positions
+from services.ledger.balances import Position, positions
 
 CONSOLE = "/operator"
 # Pages about the instance: what the operator's own account has does not belong there.
@@ -113,16 +113,20 @@ def shell_for(visitor: SignedIn) -> Shell:
     home = f"/home/{account.slug}" if account else None
     shows_money = account is not None and not request.path.startswith(CONSOLE_PATHS)
     may_buy = shows_money and account.allows("member") and account.status != "frozen"
+    shown = _positions(account if shows_money else None)
+    is_wallet = bool(shown) and shown[0].is_money
     return Shell(
         brand_name=_brand_name(),
         brand_href=f"{home}/overview" if home else "/",
         nav=_navigation(visitor, account),
         account=ShownAccount(account.slug, account.name, _note_of(account)) if account else None,
         accounts=_switcher(visitor, account),
-        balances=_balances(account if shows_money else None),
+        balances=[
+            ShownBalance(p.credit_type, p.name, filters.format_credits(p.available, p)) for p in shown
+        ],
         overview_href=f"{home}/overview" if home else None,
-        buy_href=f"{home}/billing?buy-credits=1" if may_buy else None,
-        buy_label=_("Buy credits") if may_buy else None,
+        buy_href=f"{home}/billing?{'add-funds' if is_wallet else 'buy-credits'}=1" if may_buy else None,
+        buy_label=(_("Add funds") if is_wallet else _("Buy credits")) if may_buy else None,
         user_name=visitor.name or visitor.email,
         user_email=visitor.email,
         is_operator=visitor.is_operator,
@@ -180,12 +184,18 @@ def _switcher(visitor: SignedIn, account: OpenAccount | None) -> list[AccountEnt
     return entries
 
 
-def _balances(account: OpenAccount | None) -> list[ShownBalance]:
-    """The first credit type always, the others where anything ever happened in them."""
+def _positions(account: OpenAccount | None) -> list[Position]:
+    """The first credit type always, the others where anything ever happened in them.
+
+    Where nothing ever happened in the first, but money was moved, the account is about its wallet.
+    """
     if account is None:
         return []
-    kept = [p for index, p in enumerate(positions(account.id)) if index == 0 or p.last_sequence > 0]
-    return [ShownBalance(p.credit_type, p.name, filters.format_credits(p.available, p)) for p in kept]
+    first, *others = positions(account.id)
+    used = [position for position in others if position.last_sequence > 0]
+    if first.last_sequence == 0 and used and used[0].is_money:
+        return used
+    return [first, *used]
 
 
 def _note_of(account: OpenAccount) -> str:

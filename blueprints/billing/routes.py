@@ -1,11 +1,13 @@
 """Payments made, credits to buy, and the way to Checkout and back."""
 
-from flask import Blueprint, current_app, flash, redirect, render_template, request, url_for
+from flask import current_app, flash, redirect, render_template, request, url_for
 from flask_babel import gettext as _
 from flask_login import current_user
 from werkzeug.wrappers import Response
 
 from blueprints.access import account_member
+from blueprints.billing.blueprint import blueprint
+from blueprints.billing.wallet import wallet_page
 from blueprints.form_tokens import new_form_token
 from errors import CofferError, InvalidRequest, PaymentProviderUnavailable
 from services.accounts.access import OpenAccount
@@ -16,7 +18,6 @@ from services.billing.subscriptions import subscription_of
 from services.catalog.packages import packages_for
 from services.ledger.balances import positions
 
-blueprint = Blueprint("billing", __name__)
 PAYMENTS_A_PAGE = 50
 
 
@@ -27,6 +28,7 @@ def show(account: OpenAccount) -> str:
     page_number = max(request.args.get("page", 1, type=int) or 1, 1)
     offset = min((page_number - 1) * PAYMENTS_A_PAGE, 2**31)
     payments = payments_of(account.id, limit=PAYMENTS_A_PAGE, offset=offset)
+    types = {position.credit_type: position for position in positions(account.id)}
     return render_template(
         "billing/show.html",
         account=account,
@@ -36,8 +38,9 @@ def show(account: OpenAccount) -> str:
         per_page=PAYMENTS_A_PAGE,
         packages=packages_for(account.id),
         subscription=subscription_of(account.id),
-        types={position.credit_type: position for position in positions(account.id)},
+        types=types,
         form_token=new_form_token(),
+        **wallet_page(account, types),
         may_buy=account.allows("member"),
         buying="buy-credits" in request.args,
         canceled="canceled" in request.args,

@@ -19,13 +19,17 @@ MOST_FUNDS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Wallet:
-    """A credit type that is money. ``scale``: its decimal digits, often more than the currency has."""
+    """A credit type that is money. ``scale``: its decimal digits, often more than the currency has.
+
+    ``is_of_catalogue``: the account's catalogue is about it, rather than its currency fitting by chance.
+    """
 
     credit_type_id: int
     code: str
     name: str
     scale: int
     currency: str
+    is_of_catalogue: bool = False
     is_money: bool = True
 
     def units_of_cents(self, cents: int) -> int:
@@ -48,7 +52,7 @@ def find_wallet(account_id: int) -> Wallet | None:
     """
     catalog = catalog_of(account_id)
     if catalog is not None and catalog.wallet_type is not None:
-        return _wallet(catalog.wallet_type)
+        return _wallet(catalog.wallet_type, is_of_catalogue=True)
     account = db.session.get_one(Account, account_id)
     found = db.session.scalar(
         select(CreditType)
@@ -88,6 +92,6 @@ def check_funds(cents: int, currency: str) -> None:
         raise InvalidRequest.of("amount", f"must be between {LEAST_FUNDS} and {MOST_FUNDS:,}, not {amount}")
 
 
-def _wallet(row: CreditType) -> Wallet:
+def _wallet(row: CreditType, *, is_of_catalogue: bool = False) -> Wallet:
     assert row.currency is not None
-    return Wallet(row.id, row.code, row.name, row.scale, row.currency)
+    return Wallet(row.id, row.code, row.name, row.scale, row.currency, is_of_catalogue)

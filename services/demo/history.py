@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 
 from services import clock
+from services.billing.funds import Funding, add_funds_by_hand
 from services.ledger.balances import balance_of
 from services.ledger.debits import Spend, spend_credits
 from services.ledger.grants import Incoming, grant_credits
@@ -31,6 +32,9 @@ TOOLS_TASKS = (
     ("Repository indexed", 20, 45),
     ("Release notes drafted", 1, 4),
 )
+
+
+CAMPAIGNS = ("Appointment reminders", "Delivery updates", "Sign-in codes", "Spring sale")
 
 
 @contextmanager
@@ -79,6 +83,25 @@ def play_tools(
                 _work(account_id, dice, TOOLS_TASKS, f"run-{day:02d}{number:02d}")
         with at_day(present, day, 22, 0):
             _measure(account_id, dice, day)
+
+
+def play_messages(account_id: int, present: timedelta) -> None:
+    """A sender of text messages: a wallet funded by bank transfer, campaigns at a fraction of a cent each."""
+    dice = random.Random(11)
+    for day, amount in ((1, 500_000), (16, 250_000)):
+        with at_day(present, day, 8, 30):
+            add_funds_by_hand(
+                Funding(account_id=account_id, amount=amount, actor=ACTOR, description="Bank transfer"),
+                f"demo-transfer-{day}",
+            )
+    for day in range(2, DAYS + 1):
+        with at_day(present, day, 11, dice.randint(0, 59)):
+            count = dice.randint(40, 420)
+            spend_credits(
+                Spend(account_id=account_id, credit_type="sms", amount=count * 75, actor=ACTOR,
+                      task_id=f"campaign-{day:02d}", description=dice.choice(CAMPAIGNS), quantity=str(count),
+                      unit_cost="0.0075")
+            )  # fmt: skip
 
 
 def _measure(account_id: int, dice: random.Random, day: int) -> None:

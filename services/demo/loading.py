@@ -26,7 +26,7 @@ from services.billing.fulfilment import fulfil_checkout
 from services.billing.purchases import start_purchase
 from services.billing.subscriptions import set_plan
 from services.catalog.presets import load_preset
-from services.demo.history import DAYS, play_studio, play_tools
+from services.demo.history import DAYS, play_messages, play_studio, play_tools
 from services.ledger.grants import Incoming, grant_credits
 
 ACTOR = "command"
@@ -62,7 +62,7 @@ def load_demo(payments: Payments, pay: Callable[[str], object]) -> Demo:
     """
     if not is_new():
         raise Conflict("The demo is loaded into a new database only; this one has accounts.")
-    for name in ("studio", "devtools"):
+    for name in ("studio", "devtools", "messaging"):
         load_preset(CATALOGS / f"{name}.toml", ACTOR)
     offset_before = clock.business_now() - clock.wall_now()
     try:
@@ -101,9 +101,11 @@ def _load(payments: Payments, pay: Callable[[str], object], present: timedelta) 
         lambda: set_plan(tools, "pro", "month", ACTOR),
         lambda package: buy(tools, package),
     )
+    texts = _account("signalpost", "Signal Post", "messaging", "Europe/London")
+    play_messages(texts, present)
     logins = [
-        _person("maria@northwind.example", "Maria Okafor", "owner of Northwind Studio and Byteworks",
-                [(studio, "owner"), (tools, "owner")]),
+        _person("maria@northwind.example", "Maria Okafor", "owner of Northwind Studio, Byteworks and Signal Post",
+                [(studio, "owner"), (tools, "owner"), (texts, "owner")]),
         _person("sam@juniper.example", "Sam Lindqvist", "owner of Juniper & Co, which has no plan",
                 [(newcomer, "owner")]),
         _person("operator@coffer.example", "Robin Adeyemi", "operator", [], is_operator=True),

@@ -69,6 +69,8 @@ SIGNED_IN: dict[str, Callable[[Any], None]] = {
     "line": _first_line,
     "billing": _at(f"{HOME}/billing"),
     "buy credits": _at(f"{HOME}/billing?buy-credits=1"),
+    "wallet": _at("/home/signalpost/billing"),
+    "add funds": _at("/home/signalpost/billing?add-funds=1"),
     "success": buy,
     "members": _at(f"{HOME}/members"),
     "profile": _at("/profile"),
