@@ -1,0 +1,46 @@
+"""A client of Coffer's API for Python programs. Standard library only."""
+
+from coffer_client.answers import Balance, Count, Deduction, Estimate, Refund
+from coffer_client.client import Coffer, Hold
+from coffer_client.errors import (
+    AccountFrozen,
+    AccountPastDue,
+    CofferError,
+    Conflict,
+    Forbidden,
+    HoldNotOpen,
+    IdempotencyKeyReused,
+    InsufficientCredits,
+    InvalidRequest,
+    LimitReached,
+    NotFound,
+    RateLimited,
+    Unauthorized,
+    Unavailable,
+    Unreachable,
+)
+
+__all__ = [
+    "AccountFrozen",
+    "AccountPastDue",
+    "Balance",
+    "Coffer",
+    "CofferError",
+    "Conflict",
+    "Count",
+    "Deduction",
+    "Estimate",
+    "Forbidden",
+    "Hold",
+    "HoldNotOpen",
+    "IdempotencyKeyReused",
+    "InsufficientCredits",
+    "InvalidRequest",
+    "LimitReached",
+    "NotFound",
+    "RateLimited",
+    "Refund",
+    "Unauthorized",
+    "Unavailable",
+    "Unreachable",
+]
