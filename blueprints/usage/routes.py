@@ -121,10 +121,11 @@ def _csv_chunks(app: Flask, query: HistoryQuery) -> Iterator[str]:
 
 
 def _filters(types: list[Any]) -> HistoryFilters:
+    """The filters that were chosen; of the credit types, the main one and those that anything happened in."""
     filters = HistoryFilters(request.args)
     filters.credit_type.choices = [
         *filters.credit_type.choices,
-        *((position.credit_type, position.name) for position in types),
+        *((p.credit_type, p.name) for number, p in enumerate(types) if number == 0 or p.last_sequence),
     ]
     filters.validate()
     return filters
