@@ -19,6 +19,7 @@ import flask_babel
 from flask import Flask, Response, abort, g, redirect, request, session, url_for
 from flask_login import current_user
 
+from blueprints.viewing import refuse_changes, viewed_role
 from errors import NotFound
 from services.accounts.access import RANKS, open_account
 from services.accounts.sessions import SignedIn
@@ -80,7 +81,10 @@ def account_member(role: str = "viewer") -> Callable[[View], View]:
         @functools.wraps(view)
         def run(*args: Any, account: str, **kwargs: Any) -> Any:
             visitor = person()
-            g.account = open_account(account, visitor.user_id, visitor.is_operator, role)
+            viewed_as = viewed_role(account)
+            g.account = open_account(account, visitor.user_id, visitor.is_operator, role, viewed_as=viewed_as)
+            if viewed_as is not None:
+                refuse_changes(account, viewed_as)
             g.role = g.account.role
             if session.get(LAST_ACCOUNT) != g.account.slug:
                 session[LAST_ACCOUNT] = g.account.slug

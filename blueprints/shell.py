@@ -10,6 +10,7 @@ from jinja2 import StrictUndefined
 from blueprints import filters
 from blueprints.access import LAST_ACCOUNT
 from blueprints.localization import html_lang
+from blueprints.viewing import viewed_role
 from services.accounts.access import OpenAccount, first_account_slug, open_account
 from services.accounts.memberships import belongings_of
 from services.accounts.sessions import SignedIn
@@ -66,6 +67,7 @@ class Banner:
     title: str
     text: str
     actions: list[Link] = field(default_factory=list)
+    posts: list[Link] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,14 +113,15 @@ def shell_for(visitor: SignedIn) -> Shell:
     """The shell of the present request, for whoever is signed in."""
     account = _account_of(visitor)
     home = f"/home/{account.slug}" if account else None
+    viewed_as = viewed_role(account.slug) if account else None
     shows_money = account is not None and not request.path.startswith(CONSOLE_PATHS)
-    may_buy = shows_money and account.allows("member") and account.status != "frozen"
+    may_buy = shows_money and viewed_as is None and account.allows("member") and account.status != "frozen"
     shown = _positions(account if shows_money else None)
     is_wallet = bool(shown) and shown[0].is_money
     return Shell(
         brand_name=_brand_name(),
         brand_href=f"{home}/overview" if home else "/",
-        nav=_navigation(visitor, account),
+        nav=_navigation(account, is_operator=visitor.is_operator and viewed_as is None),
         account=ShownAccount(account.slug, account.name, _note_of(account)) if account else None,
         accounts=_switcher(visitor, account),
         balances=[
@@ -132,7 +135,7 @@ def shell_for(visitor: SignedIn) -> Shell:
         is_operator=visitor.is_operator,
         user_links=_user_links(visitor),
         sign_out_href="/sign-out",
-        banners=_banners(account if shows_money else None),
+        banners=_viewing(account, viewed_as) + _banners(account if shows_money else None),
     )
 
 
@@ -144,10 +147,12 @@ def _account_of(visitor: SignedIn) -> OpenAccount | None:
     if "account" in g:
         return g.account
     slug = first_account_slug(visitor.user_id, session.get(LAST_ACCOUNT))
-    return open_account(slug, visitor.user_id, visitor.is_operator) if slug else None
+    if slug is None:
+        return None
+    return open_account(slug, visitor.user_id, visitor.is_operator, viewed_as=viewed_role(slug))
 
 
-def _navigation(visitor: SignedIn, account: OpenAccount | None) -> list[Link]:
+def _navigation(account: OpenAccount | None, *, is_operator: bool) -> list[Link]:
     """At most six: they are the tab bar of small screens."""
     pages: list[tuple[str, str, str]] = []
     if account is not None:
@@ -160,7 +165,7 @@ def _navigation(visitor: SignedIn, account: OpenAccount | None) -> list[Link]:
         ]
         if account.allows("owner"):
             pages.append((_("API keys"), "key", f"{home}/keys"))
-    if visitor.is_operator:
+    if is_operator:
         pages.append((_("Console"), "terminal-2", CONSOLE))
     return [
         Link(label, href, icon, active=_is_within(request.path, "/operator" if href == CONSOLE else href))
@@ -207,6 +212,15 @@ def _user_links(visitor: SignedIn) -> list[Link]:
     if visitor.is_operator:
         links.append(Link(_("Style guide"), "/styleguide", "palette"))
     return links
+
+
+def _viewing(account: OpenAccount | None, viewed_as: str | None) -> list[Banner]:
+    if account is None or viewed_as is None:
+        return []
+    role = {"viewer": _("a viewer"), "member": _("a member"), "owner": _("an owner")}[viewed_as]
+    title = _("You see %(account)s as %(role)s of it does.", account=account.name, role=role)
+    stop = Link(_("Stop viewing"), "/operator/stop-viewing")
+    return [Banner("info", title, _("Nothing can be changed from here."), posts=[stop])]
 
 
 def _banners(account: OpenAccount | None) -> list[Banner]:

@@ -48,8 +48,12 @@ class OpenAccount:
         return RANKS[self.role] >= RANKS[role]
 
 
-def open_account(slug: str, user_id: int, is_operator: bool, needed_role: str = "viewer") -> OpenAccount:
+def open_account(
+    slug: str, user_id: int, is_operator: bool, needed_role: str = "viewer", *, viewed_as: str | None = None
+) -> OpenAccount:
     """The account with a slug, for a person. Operators may open every account, as an owner does.
+
+    ``viewed_as`` is the role that an operator has taken to see what its holder sees.
 
     Raises NotFound, in the same words, where there is none and where it is somebody else's; Forbidden
     where the person's role does not suffice.
@@ -57,7 +61,7 @@ def open_account(slug: str, user_id: int, is_operator: bool, needed_role: str = 
     row = None if "\x00" in slug else FIND_ACCOUNT.first(of_slug=slug, of_user_id=user_id)
     if row is None or (row[-1] is None and not is_operator):
         raise NotFound("There is nothing here.")
-    account = OpenAccount(*row[:-1], role="owner" if is_operator else row[-1])
+    account = OpenAccount(*row[:-1], role=(viewed_as or "owner") if is_operator else row[-1])
     if not account.allows(needed_role):
         raise Forbidden(f"Only a person who is {needed_role} of this account may do this.")
     return account
