@@ -170,7 +170,7 @@ def _verify(settings: Settings, body: bytes, header: str | None) -> EventFacts:
 
 def pay_in_sandbox(app: Flask, session_id: str) -> None:
     """Pay a Checkout of the built-in sandbox with its good card: for the demo. Raises StorageUnavailable."""
-    from sandbox.checkout import pay_checkout
+    from sandbox.paying import pay_checkout
 
     server = app.extensions["payments"].local_sandbox()
     if server is None:

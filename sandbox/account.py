@@ -2,7 +2,7 @@
 
 from fnmatch import fnmatchcase
 
-from sandbox.checkout import expire_due
+from sandbox.billing_clock import advance
 from sandbox.lists import page
 from sandbox.parameters import EXPAND, Shape, boolean, identifier, list_of, list_shape
 from sandbox.problems import invalid
@@ -42,7 +42,7 @@ def retrieve_event(call: Call) -> Object:
 @route("GET", "/v1/events", list_shape(type=identifier, types=list_of(identifier), delivery_success=boolean))
 def list_events(call: Call) -> Object:
     """Events of the last 30 days; ``type`` may name a group with ``*``."""
-    expire_due(call.store)
+    advance(call.store)
     given = call.given
     if "type" in given and "types" in given:
         raise invalid("You may only specify one of these parameters: type, types.", "type")

@@ -14,12 +14,16 @@ from sandbox import (  # noqa: F401  (they fill the table of routes)
     account,
     catalog,
     checkout,
+    coupons,
     customers,
     disputes,
     intents,
     invoices,
     methods,
+    portal,
     refunds,
+    setups,
+    subscriptions,
 )
 from sandbox.faults import Fault, Faults
 from sandbox.parameters import decode

@@ -10,6 +10,7 @@ class Card:
     """A test card.
 
     ``needs_action``: 3-D Secure comes first. ``always_asks``: also when the card was set up before.
+    ``can_be_kept``: saving it for later works, paying with it does not.
     ``is_delayed``: a bank debit, whose outcome comes days later.
     """
 
@@ -21,6 +22,7 @@ class Card:
     message: str = "Your card was declined."
     needs_action: bool = False
     always_asks: bool = False
+    can_be_kept: bool = False
     is_delayed: bool = False
 
 
@@ -36,6 +38,7 @@ CARDS = {
         Card("4000008260003178", "Asks for 3-D Secure, then insufficient funds", needs_action=True,
              always_asks=True, decline_code="insufficient_funds",
              message="Your card has insufficient funds."),
+        Card("4000000000000341", "Can be saved, then declined", decline_code="generic_decline", can_be_kept=True),
         Card("4000000000000002", "Declined", decline_code="generic_decline"),
         Card("4000000000009995", "Insufficient funds", decline_code="insufficient_funds",
              message="Your card has insufficient funds."),
@@ -59,6 +62,7 @@ PAYMENT_METHODS = {
     "pm_card_authenticationRequiredOnSetup": "4000002500003155",
     "pm_card_authenticationRequired": "4000002760003184",
     "pm_card_authenticationRequiredChargeDeclinedInsufficientFunds": "4000008260003178",
+    "pm_card_chargeCustomerFail": "4000000000000341",
     "pm_card_visa_chargeDeclined": "4000000000000002",
     "pm_card_chargeDeclined": "4000000000000002",
     "pm_card_visa_chargeDeclinedInsufficientFunds": "4000000000009995",

@@ -1,17 +1,14 @@
-"""Checkout Sessions in payment mode: the calls, and what paying does."""
+"""Checkout Sessions: the calls, and sessions whose time is over."""
 
 import secrets
-from typing import Any
 
-from sandbox.cards import GOOD_CARD, card_of
 from sandbox.changes import merged_metadata, updated
-from sandbox.customers import new_customer
+from sandbox.coupons import coupon_of
 from sandbox.intents import refuse_connect
-from sandbox.invoices import new_paid_invoice
 from sandbox.line_items import LINE_ITEM, new_line
 from sandbox.lists import page, paged, whole
 from sandbox.lookups import living_customer
-from sandbox.methods import new_method, no_method_types
+from sandbox.methods import no_method_types
 from sandbox.parameters import (
     EXPAND,
     Shape,
@@ -29,16 +26,8 @@ from sandbox.parameters import (
     positive,
     string,
 )
-from sandbox.payments import (
-    cancel,
-    confirm_intent,
-    fail_authentication,
-    fail_intent,
-    new_intent,
-    require_amount,
-    settle_intent,
-)
-from sandbox.problems import StripeProblem, invalid, missing
+from sandbox.payments import cancel, require_amount
+from sandbox.problems import invalid
 from sandbox.rendering import includable
 from sandbox.routing import Call, route
 from sandbox.shapes import (
@@ -80,7 +69,8 @@ _CARD_OPTIONS = Shape(
     statement_descriptor_suffix_kana=string, statement_descriptor_suffix_kanji=string,
 )  # fmt: skip
 _SESSION = Shape(
-    ("mode", "success_url"), mode=one_of("payment"), line_items=list_of(LINE_ITEM), customer=identifier,
+    ("mode", "success_url"), mode=one_of("payment", "setup", "subscription"),
+    line_items=list_of(LINE_ITEM), customer=identifier,
     adaptive_pricing=Shape(enabled=boolean), allow_promotion_codes=boolean,
     automatic_tax=Shape(("enabled",), enabled=boolean, liability=ISSUER),
     billing_address_collection=one_of("auto", "required"), cancel_url=address, client_reference_id=string,
@@ -97,31 +87,61 @@ _SESSION = Shape(
         allow_redisplay_filters=list_of(one_of("always", "limited", "unspecified")),
         payment_method_remove=one_of("disabled", "enabled"), payment_method_save=one_of("disabled", "enabled"),
     ),
-    submit_type=one_of("auto", "book", "donate", "pay"), success_url=address,
+    setup_intent_data=Shape(description=string, metadata=metadata),
+    submit_type=one_of("auto", "book", "donate", "pay", "subscribe"), success_url=address,
+    subscription_data=Shape(description=string, metadata=metadata,
+                            proration_behavior=one_of("create_prorations", "none")),
     tax_id_collection=Shape(("enabled",), enabled=boolean, required=one_of("if_supported", "never")),
     ui_mode=one_of("hosted_page"), wallet_options=Shape(link=Shape(display=_UPDATE)),
 )  # fmt: skip
 
 
+# Parameters that only some modes know.
+_ONLY_IN = {
+    "setup_intent_data": ("setup",), "subscription_data": ("subscription",), "discounts": ("payment", "subscription"),
+    "invoice_creation": ("payment",), "payment_intent_data": ("payment",), "submit_type": ("payment", "subscription"),
+    "line_items": ("payment", "subscription"), "customer_creation": ("payment", "setup"),
+    "allow_promotion_codes": ("payment", "subscription"), "automatic_tax": ("payment", "subscription"),
+}  # fmt: skip
+
+
 @route("POST", "/v1/checkout/sessions", _SESSION)
 def create_session(call: Call) -> Object:
-    given = call.given
+    given, mode = call.given, call.given["mode"]
+    for name, modes in _ONLY_IN.items():
+        if name in given and mode not in modes:
+            raise invalid(f"You can not pass `{name}` in `{mode}` mode.", name)
+    _require_customer(call)
+    if mode == "setup":
+        if "currency" not in given:
+            raise invalid("`currency` is required in setup mode.", "currency", "parameter_missing")
+        return call.store.put(_session(call, [], None))
     if not given.get("line_items"):
-        raise invalid("You must provide line_items in payment mode.", "line_items", "parameter_missing")
+        raise invalid(f"You must provide line_items in {mode} mode.", "line_items", "parameter_missing")
     if len(given["line_items"]) > MOST_LINES:
         raise invalid("There can be at most 100 line items.", "line_items")
-    _require_customer(call)
-    for index, discount in enumerate(given.get("discounts", [])):
-        for kind, wanted in discount.items():
-            raise missing(kind.replace("_", " "), wanted, f"discounts[{index}][{kind}]")
     refuse_connect(given.get("payment_intent_data", {}), "payment_intent_data")
+    return call.store.put(_session(call, _lines(call), coupon_of(call.store, given.get("discounts", []))))
+
+
+def _lines(call: Call) -> list[Object]:
+    """The lines of a session. Raises StripeProblem where they do not go together."""
+    given, mode = call.given, call.given["mode"]
     is_taxed = given.get("automatic_tax", {}).get("enabled", False)
-    lines = [new_line(call, item, index, is_taxed=is_taxed) for index, item in enumerate(given["line_items"])]
+    coupon = coupon_of(call.store, given.get("discounts", []))
+    lines = [
+        new_line(call, item, index, mode=mode, is_taxed=is_taxed, coupon=coupon)
+        for index, item in enumerate(given["line_items"])
+    ]
     wanted = {line["currency"] for line in lines} | ({given["currency"]} if "currency" in given else set())
     if len(wanted) > 1:
         raise invalid("All line items must have the same currency.", "line_items")
-    require_amount(sum(line["amount_total"] for line in lines), wanted.pop(), "line_items")
-    return call.store.put(_session(call, lines))
+    total = sum(line["amount_total"] for line in lines)
+    if mode == "payment" or total:
+        require_amount(total, wanted.pop(), "line_items")
+    if mode == "subscription" and len(lines) > 1:
+        raise invalid("The sandbox knows subscriptions of one item.", "line_items")
+    return lines
 
 
 def _require_customer(call: Call) -> None:
@@ -145,8 +165,8 @@ def _require_customer(call: Call) -> None:
                       "`customer_update[name]` to 'auto'.", "tax_id_collection")  # fmt: skip
 
 
-def _session(call: Call, lines: list[Object]) -> Object:
-    given, now = call.given, call.store.now()
+def _session(call: Call, lines: list[Object], coupon: Object | None) -> Object:
+    given, mode, now = call.given, call.given["mode"], call.store.now()
     expires_at = given.get("expires_at", now + DAY_SECONDS)
     if not now + SHORTEST_SECONDS - LEEWAY_SECONDS <= expires_at <= now + DAY_SECONDS + LEEWAY_SECONDS:
         raise invalid("The `expires_at` timestamp must be between 30 minutes and 24 hours from now.",
@@ -156,33 +176,40 @@ def _session(call: Call, lines: list[Object]) -> Object:
     session = call.store.new(
         "checkout.session", "cs_test", adaptive_pricing=given.get("adaptive_pricing"),
         after_expiration=None, allow_promotion_codes=given.get("allow_promotion_codes"),
-        amount_subtotal=sum(line["amount_subtotal"] for line in lines),
-        amount_total=sum(line["amount_total"] for line in lines),
+        amount_subtotal=sum(line["amount_subtotal"] for line in lines) if lines else None,
+        amount_total=sum(line["amount_total"] for line in lines) if lines else None,
         automatic_tax={"enabled": tax, "liability": {"type": "self"} if tax else None,
                        "provider": "stripe" if tax else None, "status": "complete" if tax else None},
         billing_address_collection=given.get("billing_address_collection"),
         cancel_url=given.get("cancel_url"), client_reference_id=given.get("client_reference_id"),
         client_secret=None, collected_information=None, consent=None, consent_collection=None,
-        currency=lines[0]["currency"], currency_conversion=None, custom_fields=[],
+        currency=lines[0]["currency"] if lines else given["currency"], currency_conversion=None, custom_fields=[],
         custom_text=EMPTY_CUSTOM_TEXT | given.get("custom_text", {}), customer=given.get("customer"),
-        customer_creation=None if "customer" in given else given.get("customer_creation", "if_required"),
-        customer_details=None, customer_email=given.get("customer_email"), discounts=[],
+        customer_creation=None if "customer" in given or mode == "subscription"
+        else given.get("customer_creation", "if_required"),
+        customer_details=None, customer_email=given.get("customer_email"),
+        discounts=[{"coupon": coupon["id"], "promotion_code": None}] if coupon else [],
         expires_at=expires_at, invoice=None, locale=given.get("locale"),
         invoice_creation={"enabled": invoice["enabled"],
-                          "invoice_data": EMPTY_INVOICE_DATA | invoice.get("invoice_data", {})},
-        metadata=merged_metadata({}, given.get("metadata", {})), mode="payment",
+                          "invoice_data": EMPTY_INVOICE_DATA | invoice.get("invoice_data", {})}
+        if mode == "payment" else None,
+        metadata=merged_metadata({}, given.get("metadata", {})), mode=mode,
         origin_context=given.get("origin_context"), payment_intent=None, payment_link=None,
-        payment_method_collection=given.get("payment_method_collection", "if_required"),
+        payment_method_collection=given.get(
+            "payment_method_collection", "always" if mode == "subscription" else "if_required"),
         payment_method_configuration_details=None, payment_method_options={},
-        payment_method_types=["card"], payment_status="unpaid", permissions=None,
+        payment_method_types=["card"], permissions=None,
+        payment_status="no_payment_required" if mode == "setup" else "unpaid",
         phone_number_collection=given.get("phone_number_collection", {"enabled": False}),
         recovered_from=None, saved_payment_method_options=None, setup_intent=None,
         shipping_address_collection=None, shipping_cost=None, shipping_options=[], status="open",
         submit_type=given.get("submit_type"), subscription=None, success_url=given["success_url"],
         tax_id_collection=None, wallet_options=None, ui_mode="hosted_page",
-        total_details={"amount_discount": 0, "amount_shipping": 0,
-                       "amount_tax": sum(line["amount_tax"] for line in lines)},
-        _lines=lines, _intent_data=given.get("payment_intent_data", {}), _token=secrets.token_urlsafe(18),
+        total_details={"amount_discount": sum(line["amount_discount"] for line in lines), "amount_shipping": 0,
+                       "amount_tax": sum(line["amount_tax"] for line in lines)} if lines else None,
+        _lines=lines, _token=secrets.token_urlsafe(18), _intent=None,
+        _intent_data=given.get("payment_intent_data", {}) if mode == "payment" else {},
+        _data=given.get("subscription_data", given.get("setup_intent_data", {})),
     )  # fmt: skip
     session["id"] = f"cs_test_{secrets.token_hex(24)}"
     session["url"] = f"{call.store.public_base_url}/sandbox/pay/{session['id']}"
@@ -252,112 +279,10 @@ def expire_if_due(store: Store, session: Object) -> Object:
 
 
 def _expire(store: Store, session: Object) -> Object:
-    intent = store.find("payment_intent", session["payment_intent"])
+    intent = store.find("payment_intent", session["_intent"])
     if intent is not None and intent["status"] not in ("canceled", "succeeded", "processing"):
         cancel(store, intent, "expired")
     session |= {"status": "expired", "url": None}
     store.put(session)
     store.tell("checkout.session.expired", session)
     return session
-
-
-def pay_checkout(
-    store: Store, session_id: str, card: str = GOOD_CARD, *, authenticated: bool = False,
-    email: str | None = None, event_copies: int = 1,
-) -> Object:  # fmt: skip
-    """What the hosted page does on "Pay": the session afterwards, or its intent's refusal in ``_refusal``.
-
-    ``authenticated``: 3-D Secure was passed. ``event_copies`` tells completion under several event ids.
-    Raises StripeProblem where the session is not open or the card is no test card.
-    """
-    chosen = card_of(card)
-    if chosen is None:
-        raise invalid(f"{card} is no test card.", "number", "incorrect_number")
-    with store.change():
-        session = _open_session(store, session_id)
-        _take_customer(store, session, email)
-        intent = _intent(store, session)
-        method = new_method(store, chosen)
-        intent = confirm_intent(store, intent, method, authenticated=authenticated)
-        if intent["status"] in ("succeeded", "processing"):
-            return _complete(store, session, intent, event_copies)
-        store.put(session)
-        error = intent["last_payment_error"] if intent["status"] != "requires_action" else None
-        return session | {"_refusal": error["message"] if error else "requires_action"}
-
-
-def refuse_authentication(store: Store, session_id: str) -> Object:
-    """The customer failed 3-D Secure on the hosted page: the attempt is over, the session stays open."""
-    with store.change():
-        session = _open_session(store, session_id)
-        intent = store.find("payment_intent", session["payment_intent"])
-        if intent is not None and intent["status"] == "requires_action":
-            fail_authentication(store, intent)
-        return session
-
-
-def _open_session(store: Store, session_id: str) -> Object:
-    session = expire_if_due(store, store.get("checkout.session", session_id))
-    if session["status"] != "open":
-        raise StripeProblem(400, "invalid_request_error", f"This Checkout Session is {session['status']}.")
-    return session
-
-
-def _take_customer(store: Store, session: Object, email: str | None) -> None:
-    customer = store.find("customer", session["customer"])
-    before = (session["customer_details"] or {}).get("email")
-    known = (customer or {}).get("email") or session["customer_email"] or email or before
-    keeps = session["_intent_data"].get("setup_future_usage")
-    if customer is None and (session["customer_creation"] == "always" or keeps):
-        customer = new_customer(store, {"email": known})
-        store.tell("customer.created", customer)
-        session["customer"] = customer["id"]
-    session["customer_details"] = {
-        "address": None, "business_name": None, "email": known, "individual_name": None,
-        "name": (customer or {}).get("name"), "phone": None, "tax_exempt": "none", "tax_ids": [],
-    }  # fmt: skip
-
-
-def _intent(store: Store, session: Object) -> Object:
-    """No payment intent exists until the customer pays."""
-    intent = store.find("payment_intent", session["payment_intent"])
-    if intent is None:
-        data: dict[str, Any] = session["_intent_data"]
-        intent = new_intent(
-            store, session["amount_total"], session["currency"], customer=session["customer"], **data
-        )
-        intent["_session"] = session["id"]
-        session["payment_intent"] = store.put(intent)["id"]
-    return intent
-
-
-def _complete(store: Store, session: Object, intent: Object, event_copies: int) -> Object:
-    paid = intent["status"] == "succeeded"
-    session |= {"status": "complete", "payment_status": "paid" if paid else "unpaid", "url": None}
-    if paid and session["invoice_creation"]["enabled"]:
-        session["invoice"] = new_paid_invoice(store, session)["id"]
-    store.put(session)
-    store.tell("checkout.session.completed", session, copies=event_copies)
-    return session
-
-
-def settle_debit(store: Store, session_id: str, *, succeeds: bool = True) -> Object:
-    """The bank's answer to a debit: the session is paid now, or the debit came back."""
-    with store.change():
-        session = store.get("checkout.session", session_id)
-        intent = store.get("payment_intent", session["payment_intent"] or "")
-        if intent["status"] != "processing":
-            raise invalid(f"This payment is {intent['status']}; nothing is to settle.")
-        if succeeds:
-            settle_intent(store, intent)
-            session["payment_status"] = "paid"
-            if session["invoice_creation"]["enabled"]:
-                session["invoice"] = new_paid_invoice(store, session)["id"]
-        else:
-            fail_intent(
-                store, intent, "payment_intent_payment_attempt_failed", "The bank returned the debit."
-            )
-        store.put(session)
-        outcome = "succeeded" if succeeds else "failed"
-        store.tell(f"checkout.session.async_payment_{outcome}", session)
-        return session

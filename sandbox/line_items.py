@@ -1,8 +1,8 @@
 """What a Checkout Session sells: its line items, their amounts and tax."""
 
-from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
+from sandbox.billing import discounted, tax_on
 from sandbox.catalog import INLINE_RECURRING, PRODUCT_DATA, amount_of, new_price, new_product, require_amount
 from sandbox.parameters import (
     Shape,
@@ -29,7 +29,9 @@ LINE_ITEM = Shape(
 )  # fmt: skip
 
 
-def new_line(call: Call, item: dict[str, Any], index: int, *, is_taxed: bool) -> Object:
+def new_line(
+    call: Call, item: dict[str, Any], index: int, *, mode: str, is_taxed: bool, coupon: Object | None = None
+) -> Object:
     """A line from parameters. Raises StripeProblem."""
     name = f"line_items[{index}]"
     if ("price" in item) == ("price_data" in item):
@@ -43,14 +45,16 @@ def new_line(call: Call, item: dict[str, Any], index: int, *, is_taxed: bool) ->
             raise invalid(f"The price specified is inactive: {price['id']}.", f"{name}[price]")
     else:
         price = _price_of(call, item["price_data"], f"{name}[price_data]")
-    if price["type"] != "one_time":
-        raise invalid("You must provide one-time prices in payment mode.", name)
+    if price["type"] != {"payment": "one_time", "subscription": "recurring"}[mode]:
+        raise invalid(f"You specified `{mode}` mode but passed a {price['type'].replace('_', '-')} price.", name)
     amount = amount_of(price, item["quantity"])
-    tax = _tax_on(amount, price, call.store.tax_percent) if is_taxed else 0
-    added = tax if price["tax_behavior"] != "inclusive" else 0
+    off = discounted(amount, coupon and {"_percent_off": coupon["percent_off"]})
+    inclusive = price["tax_behavior"] == "inclusive"
+    tax = tax_on(amount - off, call.store.tax_percent, inclusive=inclusive) if is_taxed else 0
+    added = 0 if inclusive else tax
     return {
-        "id": random_id("li"), "object": "item", "adjustable_quantity": None, "amount_discount": 0,
-        "amount_subtotal": amount, "amount_tax": tax, "amount_total": amount + added,
+        "id": random_id("li"), "object": "item", "adjustable_quantity": None, "amount_discount": off,
+        "amount_subtotal": amount, "amount_tax": tax, "amount_total": amount - off + added,
         "currency": price["currency"], "description": call.store.get("product", price["product"])["name"],
         "metadata": item.get("metadata", {}), "price": price, "quantity": item["quantity"],
     }  # fmt: skip
@@ -67,8 +71,3 @@ def _price_of(call: Call, data: dict[str, Any], name: str) -> Object:
         product_id = new_product(call.store, data["product_data"] | {"active": False})["id"]
     return new_price(call.store, data, product_id, active=False)
 
-
-def _tax_on(amount: int, price: Object, percent: int) -> int:
-    """The tax on an amount, or within it."""
-    base = 100 + percent if price["tax_behavior"] == "inclusive" else 100
-    return int((Decimal(amount) * percent / base).quantize(Decimal(1), ROUND_HALF_UP))

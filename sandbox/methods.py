@@ -71,7 +71,7 @@ def attached(store: Store, method_id: str, customer_id: str) -> Object:
     living_customer(store, customer_id)
     method = usable_method(store, method_id, customer_id, "payment_method")
     card = CARDS[method["_card"]]
-    if card.decline_code and not card.needs_action:
+    if card.decline_code and not card.needs_action and not card.can_be_kept:
         raise StripeProblem(
             402, "card_error", card.message, code=card.code, decline_code=card.decline_code, has_effect=False
         )

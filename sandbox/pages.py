@@ -13,9 +13,17 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as AnyResponse
 
 from sandbox.cards import CARDS, GOOD_CARD, card_of
-from sandbox.checkout import expire_if_due, pay_checkout, refuse_authentication
+from sandbox.checkout import expire_if_due
 from sandbox.documents import day, invoice_pdf, money
 from sandbox.intents import authenticate_intent
+from sandbox.paying import (
+    authenticate_invoice,
+    pay_checkout,
+    pay_open_invoice,
+    refuse_authentication,
+    waiting_intent,
+)
+from sandbox.portal import end_with_period, portal_of, use_card
 from sandbox.problems import StripeProblem
 from sandbox.shapes import CARD_BRANDS
 from sandbox.store import Object, Store
@@ -42,6 +50,7 @@ def hosted_pages(store: Store) -> Flask:
     _add_checkout(pages, store)
     _add_authentication(pages, store)
     _add_documents(pages, store)
+    _add_portal(pages, store)
     pages.register_error_handler(StripeProblem, _problem)
     pages.register_error_handler(HTTPException, _http_problem)
     pages.after_request(_secured)
@@ -78,7 +87,7 @@ def _add_checkout(pages: Flask, store: Store) -> None:
     @pages.get("/pay/<session_id>/confirm")
     def confirm(session_id: str) -> Page:
         session = _open_session(store, session_id)
-        intent = _waiting_intent(store, session)
+        intent = waiting_intent(store, session)
         if intent is None:
             return redirect(url_for("pay", session_id=session_id), code=303)
         _let_form_lead_to(session["success_url"])
@@ -88,7 +97,7 @@ def _add_checkout(pages: Flask, store: Store) -> None:
     def confirmed(session_id: str) -> Page:
         session = _open_session(store, session_id)
         _check_token(session["_token"])
-        intent = _waiting_intent(store, session)
+        intent = waiting_intent(store, session)
         if intent is None:
             return redirect(url_for("pay", session_id=session_id), code=303)
         if request.form.get("outcome") != "complete":
@@ -117,7 +126,11 @@ def _add_authentication(pages: Flask, store: Store) -> None:
         intent = store.get("payment_intent", intent_id)
         _check_token(intent.get("_token", ""))
         if intent["status"] == "requires_action":
-            authenticate_intent(store, intent_id, succeeds=request.form.get("outcome") == "complete")
+            succeeds = request.form.get("outcome") == "complete"
+            if intent.get("_invoice"):
+                authenticate_invoice(store, intent["_invoice"], succeeds=succeeds)
+            else:
+                authenticate_intent(store, intent_id, succeeds=succeeds)
         return redirect(_return_url(intent), code=303)
 
 
@@ -125,8 +138,23 @@ def _add_documents(pages: Flask, store: Store) -> None:
     # ``invoice_pdf`` leads to the page too: one that can be printed, with the file a link away.
     @pages.get("/invoices/<invoice_id>")
     @pages.get("/invoices/<invoice_id>/pdf")
+    @pages.get("/invoices/<invoice_id>/paid")
     def invoice(invoice_id: str) -> str:
-        return render_template("invoice.html", invoice=store.get("invoice", invoice_id))
+        return _invoice_page(store.get("invoice", invoice_id))
+
+    @pages.post("/invoices/<invoice_id>")
+    def pay_invoice(invoice_id: str) -> Page:
+        found = store.get("invoice", invoice_id)
+        _check_token(found.get("_token", ""))
+        card = card_of(request.form.get("number", ""))
+        if card is None:
+            return _invoice_page(found, NO_TEST_CARD), 422
+        outcome = pay_open_invoice(store, invoice_id, card.number)
+        if outcome.get("_refusal") == "requires_action":
+            return redirect(url_for("authenticate", intent_id=outcome["_intent"]), code=303)
+        if "_refusal" in outcome:
+            return _invoice_page(outcome, outcome["_refusal"]), 402
+        return redirect(url_for("invoice", invoice_id=invoice_id), code=303)
 
     @pages.get("/invoices/<invoice_id>/invoice.pdf")
     def pdf(invoice_id: str) -> Response:
@@ -143,6 +171,35 @@ def _add_documents(pages: Flask, store: Store) -> None:
         return render_template("receipt.html", charge=charge)
 
 
+def _add_portal(pages: Flask, store: Store) -> None:
+    def page(session_id: str, refusal: str = "") -> str:
+        return render_template("portal.html", cards=list(CARDS.values()), refusal=refusal,
+                               **portal_of(store, session_id))  # fmt: skip
+
+    @pages.get("/portal/<session_id>")
+    def portal(session_id: str) -> str:
+        return page(session_id)
+
+    @pages.post("/portal/<session_id>/card")
+    def portal_card(session_id: str) -> Page:
+        _check_token(portal_of(store, session_id)["session"]["_token"])
+        refusal = use_card(store, session_id, request.form.get("number", ""))
+        if refusal:
+            return page(session_id, refusal), 402
+        return redirect(url_for("portal", session_id=session_id), code=303)
+
+    @pages.post("/portal/<session_id>/subscription")
+    def portal_subscription(session_id: str) -> Page:
+        _check_token(portal_of(store, session_id)["session"]["_token"])
+        ends = request.form.get("ends") == "yes"
+        end_with_period(store, session_id, request.form.get("subscription", ""), ends=ends)
+        return redirect(url_for("portal", session_id=session_id), code=303)
+
+
+def _invoice_page(invoice: Object, refusal: str = "") -> str:
+    return render_template("invoice.html", invoice=invoice, cards=list(CARDS.values()), refusal=refusal)
+
+
 def _open_session(store: Store, session_id: str) -> Object:
     session = expire_if_due(store, store.get("checkout.session", session_id))
     if session["status"] == "complete":
@@ -150,12 +207,6 @@ def _open_session(store: Store, session_id: str) -> Object:
     if session["status"] == "expired":
         raise StripeProblem(410, "invalid_request_error", "This checkout has expired. Nothing was paid.")
     return session
-
-
-def _waiting_intent(store: Store, session: Object) -> Object | None:
-    """The payment of a session that waits for 3-D Secure."""
-    intent = store.find("payment_intent", session["payment_intent"])
-    return intent if intent and intent["status"] == "requires_action" else None
 
 
 def _check_token(token: str) -> None:

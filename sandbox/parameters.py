@@ -98,6 +98,11 @@ def integer(value: Any, name: str) -> int:
     return int(value)
 
 
+def number(value: Any, name: str) -> str:
+    """A number, perhaps with decimals; kept as text."""
+    return decimal(value, name)
+
+
 def positive(value: Any, name: str) -> int:
     """A whole number of at least 1."""
     number = integer(value, name)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sandbox.api import Api, Environ
-from sandbox.checkout import expire_due
+from sandbox.billing_clock import advance
 from sandbox.faults import Faults
 from sandbox.http import HttpServer
 from sandbox.pages import hosted_pages
@@ -58,7 +58,7 @@ class SandboxServer:
         self.deliverer: Any = None
         if webhook_url:
             self.deliverer = Deliverer(
-                self.store, webhook_url, webhook_secret, options, partial(expire_due, self.store)
+                self.store, webhook_url, webhook_secret, options, partial(advance, self.store)
             )
         self._thread: threading.Thread | None = None
 

@@ -20,7 +20,7 @@ from models.inbox import InboxEvent
 from models.ledger import Grant, Transaction
 from sandbox import SandboxServer
 from sandbox.api import _public
-from sandbox.checkout import pay_checkout, settle_debit
+from sandbox.paying import pay_checkout, settle_debit
 from sandbox.webhooks import signature
 from services.billing.purchases import StartedPurchase, start_purchase
 from services.catalog.presets import load_preset

@@ -210,6 +210,8 @@ def _looser(check: Any, schema: dict[str, Any], name: str) -> list[str]:
         return [f"{name} may not be {word!r}" for word in check.allowed if words and word not in words]
     if check in (parameters.metadata, parameters.created_filter):
         return [] if "object" in types else [f"{name} is no object"]
+    if check is parameters.number:
+        return [] if "number" in types else [f"{name} is no number but {types}"]
     numbers = (parameters.integer, parameters.positive, parameters.not_negative, parameters.page_limit)
     wanted = "integer" if check in numbers else "boolean" if check is parameters.boolean else "string"
     return [] if wanted in types else [f"{name} is no {wanted} but {types}"]

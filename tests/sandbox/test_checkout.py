@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import stripe
 
-from sandbox.checkout import expire_due, pay_checkout, refuse_authentication, settle_debit
+from sandbox.checkout import expire_due
+from sandbox.paying import pay_checkout, refuse_authentication, settle_debit
 from tests.sandbox.conftest import (
     BANK,
     DECLINED,
@@ -50,7 +51,8 @@ class TestCreating:
         [
             ({"line_items": []}, "line_items"),
             ({"line_items": [{"price": "price_none", "quantity": 1}]}, "line_items[0][price]"),
-            ({"mode": "subscription"}, "mode"),
+            ({"mode": "rent"}, "mode"),
+            ({"mode": "subscription"}, "invoice_creation"),
             ({"expires_at": 1}, "expires_at"),
             ({"success_url": "shop"}, "success_url"),
             ({"customer_email": "nobody"}, "customer_email"),

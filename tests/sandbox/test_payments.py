@@ -3,9 +3,9 @@
 import pytest
 import stripe
 
-from sandbox.checkout import pay_checkout
 from sandbox.disputes import close_dispute, open_dispute
 from sandbox.intents import authenticate_intent, settle_payment
+from sandbox.paying import pay_checkout
 from sandbox.refunds import fail_refund
 from tests.sandbox.conftest import event_types, new_session
 

@@ -11,7 +11,7 @@ import pytest
 import stripe
 
 from sandbox import SandboxServer
-from sandbox.checkout import pay_checkout
+from sandbox.paying import pay_checkout
 from sandbox.webhooks import DeliveryOptions, signature
 from tests.sandbox.conftest import client_of, new_session
 

@@ -15,7 +15,7 @@ from models.accounts import Account
 from models.billing import Order, Payment
 from models.ledger import Transaction
 from sandbox import SandboxServer
-from sandbox.checkout import pay_checkout
+from sandbox.paying import pay_checkout
 from services import clock
 from services.accounts.api_keys import caller_of
 from services.demo.history import DAYS
