@@ -145,7 +145,7 @@ def finalize(store: Store, invoice: Object, intent: Object | None = None) -> Obj
     """
     now, address = store.now(), f"{store.public_base_url}/sandbox/invoices/{invoice['id']}"
     customer = store.get("customer", invoice["customer"])
-    balance, total = customer["balance"], invoice["total"]
+    balance, total = customer.get("balance", 0), invoice["total"]
     due = total if intent is not None else _due(total + balance, invoice["currency"])
     ending = balance + total - due
     if ending != balance:
