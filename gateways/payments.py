@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Protocol
 
 from errors import PaymentDeclined, PaymentProviderUnavailable
+from gateways.subscriptions import Subscriptions
 
 __all__ = [
     "ChargeFacts",
@@ -65,7 +66,10 @@ class CustomerRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckoutRequest:
-    """A Checkout Session to make for an order. Units: ``price_cents`` in minor units, before tax."""
+    """A Checkout Session to make for an order. Units: ``price_cents`` in minor units, before tax.
+
+    ``mode``: payment; subscription, of the price ``price_id``, perhaps with a coupon; or setup, of a card.
+    """
 
     order_id: str
     instance: str
@@ -77,6 +81,9 @@ class CheckoutRequest:
     success_url: str
     cancel_url: str
     expires_at: datetime
+    mode: str = "payment"
+    price_id: str | None = None
+    coupon_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +108,9 @@ class CheckoutSession:
     currency: str
     payment_intent_id: str | None
     invoice_url: str | None
+    invoice_id: str | None
+    subscription_id: str | None
+    setup_intent_id: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,7 +181,7 @@ class ListedEvent:
     body: str
 
 
-class Payments(Protocol):
+class Payments(Subscriptions, Protocol):
     """A payment provider."""
 
     @property

@@ -36,6 +36,7 @@ from gateways.stripe_facts import (
     refund_facts,
     session_facts,
 )
+from gateways.stripe_subscriptions import StripeSubscriptions
 from gateways.stripe_transport import PatientSession
 from turn import set_aside
 
@@ -49,7 +50,7 @@ SESSIONS_LOOKED_AT = 100
 OBJECTS_A_PAGE = 100
 
 
-class StripeGateway:
+class StripeGateway(StripeSubscriptions):
     """Stripe as ``gateways.payments.Payments``. One for the process; it serves many threads."""
 
     def __init__(
@@ -239,29 +240,45 @@ def checkout_parameters(request: CheckoutRequest, terms: Terms) -> dict[str, Any
         "order": request.order_id,
         "account": request.account_id,
     }
+    params: dict[str, Any] = {
+        "mode": request.mode,
+        "customer": request.customer_id,
+        "client_reference_id": request.order_id,
+        "metadata": metadata,
+        "success_url": request.success_url,
+        "cancel_url": request.cancel_url,
+        "expires_at": int(request.expires_at.timestamp()),
+    }
+    if request.mode == "setup":
+        return params | {"currency": request.currency, "setup_intent_data": {"metadata": metadata}}
+    if request.mode == "subscription":
+        params["line_items"] = [{"price": request.price_id, "quantity": 1}]
+        params["subscription_data"] = {"metadata": metadata}
+        if request.coupon_id is not None:
+            params["discounts"] = [{"coupon": request.coupon_id}]
+    else:
+        params |= _one_payment(request, metadata, is_taxed=terms.automatic_tax)
+    if terms.automatic_tax:
+        params["automatic_tax"] = {"enabled": True}
+        params["customer_update"] = {"address": "auto", "name": "auto"}
+    return params
+
+
+def _one_payment(request: CheckoutRequest, metadata: dict[str, str], *, is_taxed: bool) -> dict[str, Any]:
+    """What a session in payment mode has of its own."""
     price: dict[str, Any] = {
         "currency": request.currency,
         "unit_amount": request.price_cents,
         "product_data": {"name": request.description},
     }
-    params: dict[str, Any] = {
-        "mode": "payment",
-        "customer": request.customer_id,
-        "client_reference_id": request.order_id,
+    if is_taxed:
+        price["tax_behavior"] = "exclusive"
+    return {
         "line_items": [{"price_data": price, "quantity": 1}],
-        "metadata": metadata,
         # A session's metadata is not copied to its payment intent.
         "payment_intent_data": {"description": request.description, "metadata": metadata},
         "invoice_creation": {"enabled": True, "invoice_data": {"metadata": metadata}},
-        "success_url": request.success_url,
-        "cancel_url": request.cancel_url,
-        "expires_at": int(request.expires_at.timestamp()),
     }
-    if terms.automatic_tax:
-        price["tax_behavior"] = "exclusive"
-        params["automatic_tax"] = {"enabled": True}
-        params["customer_update"] = {"address": "auto", "name": "auto"}
-    return params
 
 
 def _translated(error: stripe.StripeError) -> Exception:

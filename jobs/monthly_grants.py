@@ -1,10 +1,12 @@
-"""monthly-grants: each month's credits of plans that were given without Stripe."""
+"""monthly-grants: each month's credits of annual plans and of plans given without Stripe; changes of rhythm."""
 
 from flask import Flask
 
+from services.billing.plan_changes import begin_changed_subscriptions
 from services.billing.subscriptions import grant_monthly_credits
 
 
 def run(app: Flask) -> str:
-    """Grant what is due and not granted yet."""
-    return f"{grant_monthly_credits()} months granted"
+    """Grant what is due and not granted yet; begin what follows a subscription that ended for a change."""
+    begun = begin_changed_subscriptions(app.extensions["payments"])
+    return f"{grant_monthly_credits()} months granted, {begun} subscriptions begun"

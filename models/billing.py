@@ -194,19 +194,26 @@ class SubscriptionMonth(Base):
     """A month of a subscription whose credits were granted: once each."""
 
     __tablename__ = "subscription_months"
-    __table_args__ = (
-        CheckConstraint("month >= 0", name="month"),
-        CheckConstraint("ends_at > starts_at", name="half_open"),
-    )
+    __table_args__ = (CheckConstraint("ends_at > starts_at", name="half_open"),)
 
     subscription_id: Mapped[int] = mapped_column(
         ForeignKey("subscriptions.id", ondelete="RESTRICT"), primary_key=True
     )
-    month: Mapped[int] = mapped_column(
-        primary_key=True, autoincrement=False, comment="Months since the subscription started, from 0"
-    )
-    starts_at: Mapped[datetime]
+    starts_at: Mapped[datetime] = mapped_column(primary_key=True)
     ends_at: Mapped[datetime] = mapped_column(comment="Exclusive")
+    grant_id: Mapped[int] = mapped_column(ForeignKey("grants.id", ondelete="RESTRICT"))
+
+
+class UpgradeCredit(Base):
+    """Credits granted for the rest of a month because of an upgrade: once per month and plan."""
+
+    __tablename__ = "upgrade_credits"
+
+    subscription_id: Mapped[int] = mapped_column(
+        ForeignKey("subscriptions.id", ondelete="RESTRICT"), primary_key=True
+    )
+    month_starts_at: Mapped[datetime] = mapped_column(primary_key=True)
+    plan_id: Mapped[int] = mapped_column(ForeignKey("plans.id", ondelete="RESTRICT"), primary_key=True)
     grant_id: Mapped[int] = mapped_column(ForeignKey("grants.id", ondelete="RESTRICT"))
 
 

@@ -1160,18 +1160,10 @@ def upgrade() -> None:
     op.create_table(
         "subscription_months",
         sa.Column("subscription_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column(
-            "month",
-            sa.Integer(),
-            autoincrement=False,
-            nullable=False,
-            comment="Months since the subscription started, from 0",
-        ),
         sa.Column("starts_at", sa.BigInteger(), nullable=False),
         sa.Column("ends_at", sa.BigInteger(), nullable=False, comment="Exclusive"),
         sa.Column("grant_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.CheckConstraint("ends_at > starts_at", name=op.f("ck_subscription_months_half_open")),
-        sa.CheckConstraint("month >= 0", name=op.f("ck_subscription_months_month")),
         sa.ForeignKeyConstraint(
             ["grant_id"], ["grants.id"], name=op.f("fk_subscription_months_grant_id"), ondelete="RESTRICT"
         ),
@@ -1181,7 +1173,7 @@ def upgrade() -> None:
             name=op.f("fk_subscription_months_subscription_id"),
             ondelete="RESTRICT",
         ),
-        sa.PrimaryKeyConstraint("subscription_id", "month", name=op.f("pk_subscription_months")),
+        sa.PrimaryKeyConstraint("subscription_id", "starts_at", name=op.f("pk_subscription_months")),
     )
     op.create_table(
         "transactions",
@@ -1276,6 +1268,28 @@ def upgrade() -> None:
         unique=False,
         sqlite_where=sa.text("task_id IS NOT NULL"),
         postgresql_where=sa.text("task_id IS NOT NULL"),
+    )
+    op.create_table(
+        "upgrade_credits",
+        sa.Column("subscription_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("month_starts_at", sa.BigInteger(), nullable=False),
+        sa.Column("plan_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("grant_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["grant_id"], ["grants.id"], name=op.f("fk_upgrade_credits_grant_id"), ondelete="RESTRICT"
+        ),
+        sa.ForeignKeyConstraint(
+            ["plan_id"], ["plans.id"], name=op.f("fk_upgrade_credits_plan_id"), ondelete="RESTRICT"
+        ),
+        sa.ForeignKeyConstraint(
+            ["subscription_id"],
+            ["subscriptions.id"],
+            name=op.f("fk_upgrade_credits_subscription_id"),
+            ondelete="RESTRICT",
+        ),
+        sa.PrimaryKeyConstraint(
+            "subscription_id", "month_starts_at", "plan_id", name=op.f("pk_upgrade_credits")
+        ),
     )
     op.create_table(
         "allocations",

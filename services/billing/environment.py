@@ -6,13 +6,13 @@ there, or something else. Source: docs/operations.md, going live.
 
 import secrets
 
-from sqlalchemy import update
+from sqlalchemy import delete, update
 
 from errors import Conflict
 from extensions import db
 from models.accounts import Account
-from models.billing import Order
-from models.catalog import Package
+from models.billing import Order, SavedCard, Subscription
+from models.catalog import Package, Plan
 from models.inbox import InboxEvent
 from services.audit import record
 from services.clock import business_now, wall_now
@@ -58,7 +58,23 @@ def detach(actor: str) -> dict[str, int]:
             update(Account).where(Account.stripe_customer_id.is_not(None)).values(stripe_customer_id=None)
         ),
         "prices": _touched(
-            update(Package).where(Package.stripe_price_id.is_not(None)).values(stripe_price_id=None)
+            update(Package)
+            .where(Package.stripe_product_id.is_not(None) | Package.stripe_price_id.is_not(None))
+            .values(stripe_price_id=None, stripe_product_id=None)
+        ),
+        "plans": _touched(
+            update(Plan)
+            .where(Plan.stripe_product_id.is_not(None))
+            .values(
+                stripe_product_id=None, stripe_monthly_price_id=None, stripe_annual_price_id=None,
+                stripe_coupon_id=None,
+            )
+        ),
+        "cards": _touched(delete(SavedCard)),
+        "subscriptions": _touched(
+            update(Subscription)
+            .where(Subscription.stripe_subscription_id.is_not(None), Subscription.ended_at.is_(None))
+            .values(status="canceled", ended_at=business_now())
         ),
         "orders": _touched(
             update(Order)

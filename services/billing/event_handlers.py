@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateways.payments import Payments
+from services.billing.cards import follow_card, forget_card
 from services.billing.environment import instance_id
 from services.billing.fulfilment import fulfil_checkout
 from services.billing.orders import forget_customer
 from services.billing.refunds import apply_dispute, apply_refunds, fulfil_intent
+from services.billing.stripe_subscriptions import follow_invoice, follow_subscription
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,28 @@ def on_customer_deleted(event: Event, payments: Payments) -> bool:
     return forget_customer(event.object_id) is not None
 
 
+def on_subscription(event: Event, payments: Payments) -> bool:
+    """A subscription began, changed or ended."""
+    if event.instance != instance_id():
+        return False
+    return follow_subscription(event.object_id, event.actor, payments)
+
+
+def on_invoice(event: Event, payments: Payments) -> bool:
+    """An invoice was paid, refused, needs its payer, or is void."""
+    return follow_invoice(event.object_id, event.actor, payments)
+
+
+def on_customer_updated(event: Event, payments: Payments) -> bool:
+    """A customer changed, perhaps the card that is charged."""
+    return follow_card(event.object_id, payments)
+
+
+def on_method_detached(event: Event, payments: Payments) -> bool:
+    """A card was taken away."""
+    return forget_card(event.object_id)
+
+
 def _id_of(value: Any) -> str | None:
     if isinstance(value, dict):
         value = value.get("id")
@@ -100,4 +124,14 @@ HANDLERS: dict[str, Handler] = {
     "charge.dispute.closed": on_dispute,
     "charge.dispute.funds_reinstated": on_dispute,
     "customer.deleted": on_customer_deleted,
+    "customer.updated": on_customer_updated,
+    "payment_method.detached": on_method_detached,
+    "customer.subscription.created": on_subscription,
+    "customer.subscription.updated": on_subscription,
+    "customer.subscription.deleted": on_subscription,
+    "invoice.paid": on_invoice,
+    "invoice.payment_failed": on_invoice,
+    "invoice.payment_action_required": on_invoice,
+    "invoice.voided": on_invoice,
+    "invoice.marked_uncollectible": on_invoice,
 }

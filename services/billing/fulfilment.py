@@ -18,7 +18,9 @@ from gateways.payments import CheckoutSession, IntentFacts, Payments, UnknownToP
 from models.accounts import Account
 from models.billing import Order, Payment
 from models.catalog import CreditType
+from services.billing.cards import use_new_card
 from services.billing.environment import instance_id
+from services.billing.stripe_subscriptions import follow_subscription
 from services.clock import business_now, to_microseconds
 from services.ledger.grants import Incoming, grant_credits
 from services.ledger.opening import lock_accounts
@@ -93,9 +95,56 @@ def fulfil_checkout(
         raise NotFound("The payment provider knows no such Checkout.") from None
     if session.instance != instance_id():
         return "foreign"
+    begun = COMPLETED.get(_kind_of_order(session) or "")
+    if session.status == "complete" and begun is not None and begun.mode == session.mode:
+        return begun.follow(session, actor, payments)
     if session.is_paid:
         return _fulfil(session, actor, payments, within)
     return _note_unpaid(session, intent)
+
+
+def _subscribed(session: CheckoutSession, actor: str, payments: Payments) -> Outcome:
+    """A Checkout that began a subscription: what it brings hangs on the subscription and its invoice."""
+    if session.subscription_id is None:
+        return "waiting"
+    _note_session(session)
+    follow_subscription(session.subscription_id, actor, payments)
+    status, flag = _state_of_order(session)
+    return "flagged" if flag else "paid" if status == "paid" else "waiting"
+
+
+def _card_kept(session: CheckoutSession, actor: str, payments: Payments) -> Outcome:
+    """A Checkout that kept a card: the account is charged with it from now on."""
+    _note_session(session)
+    return "paid" if use_new_card(session, actor, payments) else "waiting"
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """What a completed Checkout of a mode leads to, where it sells no credits itself."""
+
+    mode: str
+    follow: Callable[[CheckoutSession, str, Payments], Outcome]
+
+
+# By the order's kind.
+COMPLETED = {"subscription": Begun("subscription", _subscribed), "card": Begun("setup", _card_kept)}
+
+
+def _kind_of_order(session: CheckoutSession) -> str | None:
+    return db.session.scalar(select(Order.kind).where(Order.public_id == session.order_id))
+
+
+@atomic
+def _note_session(session: CheckoutSession) -> None:
+    order = _locked_order(session)
+    order.stripe_session_id = order.stripe_session_id or session.id
+
+
+@atomic
+def _state_of_order(session: CheckoutSession) -> tuple[str, str | None]:
+    order = _locked_order(session)
+    return order.status, order.flag
 
 
 def _intent_of_unpaid(session: CheckoutSession, payments: Payments) -> IntentFacts | None:

@@ -17,8 +17,11 @@ from errors import (
 from extensions import db
 from gateways.payments import CheckoutSession
 from models.accounts import Account
-from models.billing import Order
+from models.billing import Order, Subscription
+from models.catalog import CreditType, Plan
+from services.catalog.entitlements import open_subscription
 from services.catalog.packages import PackageView, package_for_sale
+from services.catalog.plans import plan_named
 from services.catalog.wallets import wallet_of
 from services.clock import business_now
 from services.ledger.opening import lock_accounts
@@ -37,6 +40,9 @@ class OrderView:
 
     id: int
     public_id: str
+    kind: str
+    plan_id: int | None
+    interval: str | None
     account_id: int
     account_public_id: str
     account_name: str
@@ -60,7 +66,8 @@ class OrderView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewOrder:
-    """What someone asks to buy: a package by its code or price id, or funds for the account's money wallet.
+    """What someone asks for: a package by its code or price id, funds for the account's money wallet, a plan
+    by its code for an interval, or to keep a card (none of these).
 
     Units: ``funds_cents`` in minor units.
     """
@@ -68,6 +75,8 @@ class NewOrder:
     account_id: int
     package: str | None = None
     funds_cents: int | None = None
+    plan: str | None = None
+    interval: str | None = None
     request_key: str
     actor: str
     email: str | None
@@ -93,8 +102,12 @@ def begin_order(new: NewOrder) -> OrderView:
         return _continued(known, new)
     if account.status in ("frozen", "parked"):
         raise AccountFrozen("The account is frozen: nothing can be bought.")
-    if new.package is None:
+    if new.plan is not None:
+        return view_of(_inserted(account, _plan(account, new), new))
+    if new.funds_cents is not None:
         return view_of(_inserted(account, _funds(account, new), new))
+    if new.package is None:
+        return view_of(_inserted(account, _card(account), new))
     package = package_for_sale(account.id, new.package)
     if package.currency != account.currency:
         raise InvalidRequest.of(
@@ -107,8 +120,12 @@ def begin_order(new: NewOrder) -> OrderView:
 def _continued(order: Order, new: NewOrder) -> OrderView:
     if order.package is not None:
         is_same = new.package in (order.package.code, order.package.price_id)
+    elif order.plan is not None:
+        is_same = (new.plan, new.interval) == (order.plan.code, order.interval)
+    elif order.kind == "funds":
+        is_same = new.package is None and new.funds_cents == order.price_cents
     else:
-        is_same = order.kind == "funds" and new.package is None and new.funds_cents == order.price_cents
+        is_same = new.package is new.funds_cents is new.plan is None
     if not is_same:
         raise IdempotencyKeyReused("This key has begun an order of something else.")
     if order.status == "expired":
@@ -140,6 +157,52 @@ def _funds(account: Account, new: NewOrder) -> dict[str, Any]:
         "price_cents": new.funds_cents,
         "currency": wallet.currency,
         "description": f"Funds for {wallet.name}",
+    }
+
+
+def _plan(account: Account, new: NewOrder) -> dict[str, Any]:
+    """A plan for an interval; whoever subscribes by the month for the first time has the plan's offer."""
+    plan = plan_named(account.id, new.plan or "")
+    current = open_subscription(account.id)
+    if current is not None and current.stripe_subscription_id is not None:
+        raise Conflict("The account subscribes already; change the plan instead.")
+    price = plan.monthly_price_cents if new.interval == "month" else plan.annual_price_cents
+    if plan.is_default or not price:
+        raise InvalidRequest.of("plan", "is not sold")
+    if plan.catalog.currency != account.currency:
+        raise InvalidRequest.of("plan", f"is sold in {plan.catalog.currency.upper()}")
+    return {
+        "kind": "subscription",
+        "plan_id": plan.id,
+        "interval": new.interval,
+        "credit_type_id": plan.credit_type_id,
+        "credits": 0,
+        "price_cents": price - (_offered_off(account.id, plan, price) if new.interval == "month" else 0),
+        "currency": plan.catalog.currency,
+        "description": plan.name,
+    }
+
+
+def _offered_off(account_id: int, plan: Plan, price_cents: int) -> int:
+    """What the plan's offer takes off the first invoice, rounded half up as the provider does."""
+    subscribed_before = select(Subscription.id).where(
+        Subscription.account_id == account_id, Subscription.stripe_subscription_id.is_not(None)
+    )
+    if plan.offer_percent is None or db.session.scalar(subscribed_before.limit(1)) is not None:
+        return 0
+    return (price_cents * plan.offer_percent * 2 + 100) // 200
+
+
+def _card(account: Account) -> dict[str, Any]:
+    """A card to keep: nothing is sold."""
+    first_type = select(CreditType.id).order_by(CreditType.position, CreditType.id).limit(1)
+    return {
+        "kind": "card",
+        "credit_type_id": db.session.scalar(first_type),
+        "credits": 0,
+        "price_cents": 0,
+        "currency": account.currency,
+        "description": "A card for later payments",
     }
 
 
@@ -210,6 +273,9 @@ def view_of(order: Order) -> OrderView:
     return OrderView(
         id=order.id,
         public_id=order.public_id,
+        kind=order.kind or "package",
+        plan_id=order.plan_id,
+        interval=order.interval,
         account_id=order.account_id,
         account_public_id=account.public_id,
         account_name=account.name,

@@ -1,4 +1,4 @@
-"""Buying a package: an order, a Checkout Session, and nothing credited before it is paid.
+"""Buying and subscribing: an order, a Checkout Session, and nothing credited before it is paid.
 
 Each step is committed before the next begins, so a process that dies between two goes on from there.
 Source: docs/ledger.md, two Checkouts paid are two purchases.
@@ -13,6 +13,7 @@ from extensions import db
 from gateways.payments import CheckoutRequest, CheckoutSession, CustomerRequest, Payments, UnknownToProvider
 from models.accounts import Account
 from models.billing import Order
+from models.catalog import Plan
 from services.accounts.account_fields import check_email
 from services.billing.environment import instance_id, note_environment
 from services.billing.fulfilment import fulfil_checkout
@@ -20,15 +21,26 @@ from services.billing.orders import (
     NewOrder,
     OrderView,
     begin_order,
+    close_order,
     forget_customer,
     keep_customer,
     keep_session,
     view_of,
 )
 from services.billing.return_addresses import return_addresses
+from services.billing.stripe_sync import price_for_subscribing
+from services.catalog.plans import plan_named
 from services.catalog.wallets import check_funds, wallet_of
 
-__all__ = ["StartedPurchase", "fulfil_checkout", "order_of_session", "start_funding", "start_purchase"]
+__all__ = [
+    "StartedPurchase",
+    "fulfil_checkout",
+    "order_of_session",
+    "start_card_setup",
+    "start_funding",
+    "start_purchase",
+    "start_subscription",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +101,72 @@ def start_funding(
         email=_checked_email(email), success_url=success, cancel_url=cancel,
     )  # fmt: skip
     return _started(new, payments)
+
+
+def start_subscription(
+    account_id: int,
+    plan: str,
+    interval: str,
+    *,
+    request_key: str,
+    actor: str,
+    payments: Payments,
+    email: str | None = None,
+    success_url: str | None = None,
+    cancel_url: str | None = None,
+) -> StartedPurchase:
+    """Begin to subscribe to a plan, or go on where the same request left off.
+
+    A Checkout for another plan that is still open is ended first, so that no two can be paid. Idempotent like
+    ``start_purchase``. Raises Conflict where the account pays for a subscription already, InvalidRequest,
+    and what ``start_purchase`` raises.
+    """
+    if interval not in ("month", "year"):
+        raise InvalidRequest.of("interval", "must be month or year")
+    success, cancel = _prepared(account_id, success_url, cancel_url, payments)
+    new = NewOrder(
+        account_id=account_id, plan=plan, interval=interval, request_key=request_key, actor=actor,
+        email=_checked_email(email), success_url=success, cancel_url=cancel,
+    )  # fmt: skip
+    price_for_subscribing(plan_named(account_id, plan), interval, payments)
+    _end_other_checkouts(account_id, request_key, payments)
+    return _started(new, payments)
+
+
+def start_card_setup(
+    account_id: int,
+    *,
+    request_key: str,
+    actor: str,
+    payments: Payments,
+    success_url: str | None = None,
+    cancel_url: str | None = None,
+) -> StartedPurchase:
+    """Begin to keep a card for later payments; nothing is charged. Idempotent, raises like ``start_purchase``."""
+    success, cancel = _prepared(account_id, success_url, cancel_url, payments)
+    new = NewOrder(
+        account_id=account_id, request_key=request_key, actor=actor, email=None, success_url=success,
+        cancel_url=cancel,
+    )  # fmt: skip
+    return _started(new, payments)
+
+
+def _end_other_checkouts(account_id: int, request_key: str, payments: Payments) -> None:
+    """End the account's open Checkouts of subscriptions but for that of this request."""
+    others = db.session.execute(
+        select(Order.id, Order.stripe_session_id).where(
+            Order.account_id == account_id, Order.kind == "subscription", Order.status == "open",
+            Order.request_key != request_key,
+        )
+    ).all()  # fmt: skip
+    for order_id, session_id in others:
+        session = payments.checkout_session(session_id)
+        if session.status == "open":
+            session = payments.expire_checkout(session_id)
+        if session.status == "expired":
+            close_order(order_id)
+        else:
+            fulfil_checkout(session_id, "checkout", payments)
 
 
 def _started(new: NewOrder, payments: Payments) -> StartedPurchase:
@@ -159,7 +237,24 @@ def _request(order: OrderView, instance: str, customer_id: str) -> CheckoutReque
         success_url=order.success_url,
         cancel_url=order.cancel_url,
         expires_at=order.expires_at,
+        **_of_kind(order),
     )
+
+
+def _of_kind(order: OrderView) -> dict[str, str | None]:
+    """What a Checkout has that sells no package and no funds."""
+    if order.kind == "card":
+        return {"mode": "setup"}
+    if order.kind != "subscription":
+        return {}
+    plan = db.session.get_one(Plan, order.plan_id)
+    is_monthly = order.interval == "month"
+    full = plan.monthly_price_cents if is_monthly else plan.annual_price_cents
+    return {
+        "mode": "subscription",
+        "price_id": plan.stripe_monthly_price_id if is_monthly else plan.stripe_annual_price_id,
+        "coupon_id": plan.stripe_coupon_id if order.price_cents != full else None,
+    }
 
 
 def order_of_session(account_id: int, session_id: str) -> OrderView:

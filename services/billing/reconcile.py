@@ -11,19 +11,21 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from errors import CofferError
 from extensions import db
 from gateways.payments import CheckoutSession, ListedEvent, Payments, UnknownToProvider
-from models.billing import Order, Payment
+from models.billing import Order, Payment, Subscription
 from models.inbox import InboxEvent
 from services.billing.environment import instance_id
 from services.billing.event_handlers import HANDLERS
 from services.billing.fulfilment import SETTLED, fulfil_checkout
 from services.billing.inbox import process_event, store_event
+from services.billing.plan_changes import settle_pending
 from services.billing.refunding import finish_refunds
 from services.billing.refunds import apply_refunds
+from services.billing.stripe_subscriptions import follow_subscription
 from services.clock import iso, wall_now
 from services.operations.facts import drop_fact, fact, set_fact
 from services.operations.restore import PAYMENTS_PAUSED
@@ -75,6 +77,7 @@ def reconcile(payments: Payments, days: int = DAYS) -> Reconciliation:
     _compare_refunds(report, payments)
     report.checked["refunds asked for"] = finish_refunds(payments)
     _compare_payments(report, payments)
+    _compare_subscriptions(report, payments)
     _list_flagged(report)
     set_fact(LAST_RECONCILIATION, _document(report))
     drop_fact(PAYMENTS_PAUSED)
@@ -183,6 +186,35 @@ def _compare_payments(report: Reconciliation, payments: Payments) -> None:
             continue
         if not is_paid:
             report.note("payment", public_id, f"{session_id} is credited but not paid", is_settled=False)
+
+
+def _compare_subscriptions(report: Reconciliation, payments: Payments) -> None:
+    """Subscriptions that run: our rows follow them, and changes that were agreed to are known there."""
+    rows = db.session.execute(
+        select(Subscription.id, Subscription.stripe_subscription_id, Subscription.public_id).where(
+            Subscription.ended_at.is_(None), Subscription.stripe_subscription_id.is_not(None)
+        )
+    ).all()
+    for row_id, stripe_id, public_id in rows:
+        report.checked["subscriptions"] += 1
+        before = _paid_invoices(row_id)
+        try:
+            follow_subscription(stripe_id, ACTOR, payments)
+            settle_pending(row_id, payments, f"{public_id}-reconcile-{report.made_at:%Y%m%d}")
+        except (CofferError, UnknownToProvider) as refusal:
+            report.note("subscription", public_id, f"cannot be compared: {refusal}", is_settled=False)
+            continue
+        missed = _paid_invoices(row_id) - before
+        if missed:
+            report.note("subscription", public_id, f"{missed} paid invoices were not recorded; they are now",
+                        is_settled=True)  # fmt: skip
+
+
+def _paid_invoices(subscription_id: int) -> int:
+    counted = select(func.count(Payment.id)).where(
+        Payment.subscription_id == subscription_id, Payment.paid_at.is_not(None)
+    )
+    return db.session.scalar(counted) or 0
 
 
 def _list_flagged(report: Reconciliation) -> None:

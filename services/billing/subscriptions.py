@@ -1,6 +1,6 @@
-"""Subscriptions in their simplest form: a plan that an operator, or the team's own program, gives.
+"""The plan an account is on, and plans that an operator, or the team's own program, gives without payment.
 
-A month's credits are granted once per subscription and month. Source: docs/ledger.md, expiry.
+A month's credits are granted once per subscription and month. Source: docs/subscriptions.md.
 """
 
 import json
@@ -8,36 +8,40 @@ import secrets
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, or_, select
 
-from errors import InvalidRequest
+from errors import Conflict, InvalidRequest
 from extensions import db
 from models.accounts import Account
-from models.billing import Subscription, SubscriptionMonth
+from models.billing import Payment, Subscription
 from models.catalog import Plan
 from services.audit import record
-from services.catalog.credit_expiry import credits_expire_at
+from services.billing.period_credits import Month, grant_month, granted_months
 from services.catalog.entitlements import has_active_subscription, open_subscription
 from services.catalog.plans import current_plan, plan_named
 from services.clock import business_now
-from services.ledger.grants import Incoming, grant_credits
 from services.ledger.opening import lock_accounts
 from services.periods import month_index, months_after
 from services.unit_of_work import atomic
 
 INTERVAL_MONTHS = {"month": 1, "year": 12}
+# Stripe counts the months of its periods in this zone.
+PROVIDER_ZONE = "UTC"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SubscriptionView:
     """The plan an account is on.
 
     Units: ``price_cents`` in minor units an interval, ``credits_per_month`` in the smallest unit of the
     credit type. ``plan`` is the free default plan's code, or None, where there is no subscription.
+    ``is_stripe``: it is paid through Stripe, and can be changed and cancelled there. ``hosted_invoice_url``:
+    where the payment that is missing can be made.
     """
 
     has_active_subscription: bool
     plan: str | None
+    plan_id: int | None
     plan_name: str | None
     features: tuple[str, ...]
     status: str | None
@@ -45,9 +49,18 @@ class SubscriptionView:
     price_cents: int | None
     currency: str | None
     credits_per_month: int
-    current_period_end: datetime | None
-    cancel_at_period_end: bool
-    pending_plan: str | None
+    is_stripe: bool = False
+    started_at: datetime | None = None
+    anchor_at: datetime | None = None
+    current_period_start: datetime | None = None
+    current_period_end: datetime | None = None
+    cancel_at_period_end: bool = False
+    pending_plan: str | None = None
+    pending_plan_name: str | None = None
+    pending_interval: str | None = None
+    pending_at: datetime | None = None
+    past_due_since: datetime | None = None
+    hosted_invoice_url: str | None = None
 
 
 def subscription_of(account_id: int) -> SubscriptionView:
@@ -57,9 +70,11 @@ def subscription_of(account_id: int) -> SubscriptionView:
     if subscription is None or plan is None:
         return _without_subscription(plan)
     is_monthly = subscription.interval == "month"
+    pending, period_end = subscription.pending_plan, _current_period_end(subscription, _time_zone(account_id))
     return SubscriptionView(
         has_active_subscription=has_active_subscription(account_id),
         plan=plan.code,
+        plan_id=plan.id,
         plan_name=plan.name,
         features=tuple(json.loads(plan.features)),
         status=subscription.status,
@@ -67,9 +82,28 @@ def subscription_of(account_id: int) -> SubscriptionView:
         price_cents=plan.monthly_price_cents if is_monthly else plan.annual_price_cents,
         currency=plan.catalog.currency,
         credits_per_month=plan.credits_per_month,
-        current_period_end=_current_period_end(subscription, _time_zone(account_id)),
-        cancel_at_period_end=subscription.cancel_at_period_end,
-        pending_plan=None,
+        is_stripe=subscription.stripe_subscription_id is not None,
+        started_at=subscription.started_at,
+        anchor_at=subscription.anchor_at,
+        current_period_start=subscription.current_period_start,
+        current_period_end=period_end,
+        # A change of rhythm ends the old subscription at the provider, but not the customer's.
+        cancel_at_period_end=subscription.cancel_at_period_end and pending is None,
+        pending_plan=pending.code if pending else None,
+        pending_plan_name=pending.name if pending else None,
+        pending_interval=subscription.pending_interval,
+        pending_at=period_end if pending else None,
+        past_due_since=subscription.past_due_since,
+        hosted_invoice_url=_unpaid_invoice(subscription),
+    )
+
+
+def _unpaid_invoice(subscription: Subscription) -> str | None:
+    return db.session.scalar(
+        select(Payment.hosted_invoice_url)
+        .where(Payment.subscription_id == subscription.id, Payment.status.in_(("failed", "pending")))
+        .order_by(Payment.id.desc())
+        .limit(1)
     )
 
 
@@ -77,6 +111,7 @@ def _without_subscription(plan: Plan | None) -> SubscriptionView:
     return SubscriptionView(
         has_active_subscription=False,
         plan=plan.code if plan else None,
+        plan_id=plan.id if plan else None,
         plan_name=plan.name if plan else None,
         features=tuple(json.loads(plan.features)) if plan else (),
         status=None,
@@ -84,9 +119,6 @@ def _without_subscription(plan: Plan | None) -> SubscriptionView:
         price_cents=plan.monthly_price_cents if plan else None,
         currency=plan.catalog.currency if plan else None,
         credits_per_month=plan.credits_per_month if plan else 0,
-        current_period_end=None,
-        cancel_at_period_end=False,
-        pending_plan=None,
     )
 
 
@@ -97,13 +129,16 @@ def set_plan(
     """Put an account on a plan without Stripe: ends what it has, starts another, grants the month's credits.
 
     Idempotent: the plan and interval it already has are kept, and nothing is granted again. The free
-    default plan ends the subscription. Raises NotFound, InvalidRequest, AccountFrozen where it is parked.
+    default plan ends the subscription. Raises NotFound, InvalidRequest, Conflict where a subscription is paid
+    through Stripe, AccountFrozen where it is parked.
     """
     if interval not in INTERVAL_MONTHS:
         raise InvalidRequest.of("interval", "must be month or year")
     lock_accounts(account_id)
     plan = plan_named(account_id, plan_code)
     current = open_subscription(account_id)
+    if current is not None and current.stripe_subscription_id is not None:
+        raise Conflict("This account pays for its plan through Stripe; cancel that first.")
     if current and (current.plan_id, current.interval, current.status) == (plan.id, interval, "comped"):
         return subscription_of(account_id)
     now = business_now()
@@ -114,7 +149,7 @@ def set_plan(
         db.session.flush()
     if not plan.is_default:
         subscription_id = _start(account_id, plan, interval, now, anchor_at, actor)
-        _grant_month(subscription_id, 0, actor)
+        _grant(subscription_id, _months(now, now, _time_zone(account_id))[0], actor)
     record("subscription.set", actor, account_id, plan=plan.code, interval=interval)
     return subscription_of(account_id)
 
@@ -140,80 +175,80 @@ def _start(
 
 
 def grant_monthly_credits(now: datetime | None = None) -> int:
-    """Grant each month's credits of comped plans that is due and not granted; how many months.
+    """Grant each month's credits of given and annual plans that is due and not granted; how many months.
 
+    Months of a plan paid through Stripe count from its period's begin, and only where that period is paid.
     Idempotent: once per subscription and month. A month that was missed is made up for, unless its credits
     would be over by now.
     """
     now = now or business_now()
-    due = db.session.execute(
-        select(Subscription.id, Subscription.started_at, Account.time_zone)
-        .join(Account, Account.id == Subscription.account_id)
-        .join(Plan, Plan.id == Subscription.plan_id)
-        .where(
-            Subscription.status == "comped",
-            Subscription.ended_at.is_(None),
-            Subscription.started_at <= now,
-            Plan.credits_per_month > 0,
-            Account.status != "parked",
-        )
-    ).all()
     granted = 0
-    for subscription_id, started_at, time_zone in due:
-        latest = month_index(started_at, now, time_zone)
-        granted += sum(
-            _grant_month(subscription_id, month, "job:monthly-grants")
-            for month in _missing(subscription_id, latest)
-        )
+    for subscription in _with_months(now):
+        is_given = subscription.stripe_subscription_id is None
+        first = subscription.started_at if is_given else subscription.anchor_at
+        zone = _time_zone(subscription.account_id) if is_given else PROVIDER_ZONE
+        known, start, end = (
+            granted_months(subscription.id), subscription.current_period_start, subscription.current_period_end
+        )  # fmt: skip
+        for month in _months(first, now, zone):
+            is_paid = start <= month.starts_at and (end is None or month.starts_at < end)
+            if (is_given or is_paid) and month.starts_at not in known:
+                granted += _grant(subscription.id, month, "job:monthly-grants")
     return granted
 
 
-def _missing(subscription_id: int, latest: int) -> list[int]:
-    """The months up to the latest that were not granted."""
-    known = set(
+def _with_months(now: datetime) -> list[Subscription]:
+    """Open subscriptions whose months are granted by the job, as far as they are paid."""
+    return list(
         db.session.scalars(
-            select(SubscriptionMonth.month).where(SubscriptionMonth.subscription_id == subscription_id)
+            select(Subscription)
+            .join(Account, Account.id == Subscription.account_id)
+            .join(Plan, Plan.id == Subscription.plan_id)
+            .where(
+                or_(
+                    Subscription.status == "comped",
+                    (Subscription.status == "active") & (Subscription.interval == "year") & _is_paid(),
+                ),
+                Subscription.ended_at.is_(None),
+                Subscription.started_at <= now,
+                Plan.credits_per_month > 0,
+                Account.status != "parked",
+            )
         )
     )
-    return [month for month in range(latest + 1) if month not in known]
+
+
+def _is_paid() -> ColumnElement[bool]:
+    """Whether there is a payment for the subscription's present period."""
+    return (
+        select(Payment.id)
+        .where(
+            Payment.subscription_id == Subscription.id,
+            Payment.period_start == Subscription.current_period_start,
+            Payment.paid_at.is_not(None),
+            Payment.status != "refunded",
+        )
+        .exists()
+    )
+
+
+def _months(first: datetime, now: datetime, zone: str) -> list[Month]:
+    """Every month from an instant up to the one that now lies in."""
+    return [
+        Month(months_after(first, number, zone), months_after(first, number + 1, zone))
+        for number in range(month_index(first, max(now, first), zone) + 1)
+    ]
 
 
 @atomic
-def _grant_month(subscription_id: int, month: int, actor: str) -> bool:
-    """Grant one month's credits where nobody has. Whether this call did."""
+def _grant(subscription_id: int, month: Month, actor: str) -> bool:
+    """Grant a month's credits where the subscription is still open. Whether this call did."""
     subscription = db.session.get_one(Subscription, subscription_id)
     lock_accounts(subscription.account_id)
     db.session.refresh(subscription)
-    plan = subscription.plan
-    if subscription.ended_at is not None or plan.credits_per_month == 0:
+    if subscription.ended_at is not None:
         return False
-    if db.session.get(SubscriptionMonth, (subscription_id, month)) is not None:
-        return False
-    time_zone = _time_zone(subscription.account_id)
-    starts_at = months_after(subscription.started_at, month, time_zone)
-    ends_at = months_after(subscription.started_at, month + 1, time_zone)
-    expires_at = credits_expire_at(plan.credits_expire, starts_at, ends_at)
-    if expires_at is not None and expires_at <= business_now():
-        return False
-    receipt = grant_credits(
-        Incoming(
-            account_id=subscription.account_id,
-            credit_type=plan.credit_type.code,
-            amount=plan.credits_per_month,
-            source="subscription",
-            actor=actor,
-            expires_at=expires_at,
-            description=f"{plan.name}: credits of the month",
-        )
-    )
-    db.session.add(
-        SubscriptionMonth(
-            subscription_id=subscription_id, month=month, starts_at=starts_at, ends_at=ends_at,
-            grant_id=receipt.grant_id,
-        )
-    )  # fmt: skip
-    db.session.flush()
-    return True
+    return grant_month(subscription, subscription.plan, month, actor)
 
 
 def _current_period_end(subscription: Subscription, time_zone: str) -> datetime | None:

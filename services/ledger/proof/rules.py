@@ -140,13 +140,14 @@ PAYMENTS = Rule(
     "SELECT count(*) FROM orders",
     (
         "SELECT o.account_id, o.credit_type_id, 'order ' || o.id, 'is paid but has no payment' FROM orders o "
-        "WHERE o.status = 'paid' AND NOT EXISTS (SELECT 1 FROM payments p WHERE p.order_id = o.id "
+        "WHERE o.status = 'paid' AND o.kind <> 'card' AND NOT EXISTS (SELECT 1 FROM payments p WHERE p.order_id = o.id "
         "AND p.account_id = o.account_id)",
         "SELECT o.account_id, o.credit_type_id, 'order ' || o.id, 'is paid for ' || o.credits || "
         "' credits; its payment brought ' || COALESCE(SUM(g.amount), 0) || ' in ' || count(g.id) || ' lots' "
         "FROM orders o JOIN payments p ON p.order_id = o.id LEFT JOIN grants g ON g.payment_id = p.id "
         "AND g.account_id = o.account_id AND g.credit_type_id = o.credit_type_id AND g.source = 'purchase' "
-        "WHERE o.status = 'paid' GROUP BY o.account_id, o.credit_type_id, o.id, o.credits "
+        "WHERE o.status = 'paid' AND o.kind IN ('package', 'funds') "
+        "GROUP BY o.account_id, o.credit_type_id, o.id, o.credits "
         "HAVING count(g.id) <> 1 OR SUM(g.amount) <> o.credits",
         f"SELECT {_LOT}, 'was bought by a payment of account ' || p.account_id "
         "FROM grants g JOIN payments p ON p.id = g.payment_id WHERE p.account_id <> g.account_id",

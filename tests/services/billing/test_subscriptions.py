@@ -91,7 +91,7 @@ class TestGrantMonthlyCredits:
                 if grant_monthly_credits():
                     granted[moment.date().isoformat()] = grant_monthly_credits()
         assert granted == {"2026-02-28": 0, "2026-03-31": 0, "2026-04-30": 0}
-        rows = db.session.scalars(select(SubscriptionMonth).order_by(SubscriptionMonth.month)).all()
+        rows = db.session.scalars(select(SubscriptionMonth).order_by(SubscriptionMonth.starts_at)).all()
         assert [row.starts_at.day for row in rows] == [31, 28, 31, 30]
         assert len(lots()) == 4
 

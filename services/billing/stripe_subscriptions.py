@@ -1,0 +1,318 @@
+"""Subscriptions paid through Stripe, as they are there now: the row, its payments, its credits.
+
+Every event leads here with an id alone. The objects are fetched anew, invoices recorded in the order in which
+they were made, each once; so events that come twice, late or in any order leave the same state.
+Source: docs/subscriptions.md.
+"""
+
+import logging
+import secrets
+
+from sqlalchemy import select
+
+from errors import Conflict, NotFound
+from extensions import db
+from gateways.payments import Payments, UnknownToProvider
+from gateways.subscriptions import CardFacts, InvoiceFacts, InvoiceLine, PriceFacts, SubscriptionFacts
+from models.accounts import Account
+from models.billing import Order, Payment, SavedCard, Subscription
+from models.catalog import Catalog, Plan
+from services.billing.environment import instance_id
+from services.billing.period_credits import Month, grant_month, grant_upgrade, granted_month
+from services.billing.standing import settle_standing
+from services.billing.subscriptions import PROVIDER_ZONE
+from services.catalog.entitlements import open_subscription
+from services.clock import business_now, wall_now
+from services.ledger.opening import lock_accounts
+from services.periods import month_index, months_after
+from services.unit_of_work import atomic
+
+logger = logging.getLogger("coffer.billing")
+SETTLED = ("paid", "refunded", "partially_refunded", "disputed")
+OVER = ("canceled", "incomplete_expired")
+STATUSES = {"active": "active", "trialing": "trialing", "past_due": "past_due", "unpaid": "past_due",
+            "incomplete": "incomplete"}  # fmt: skip
+
+
+def follow_subscription(subscription_id: str, actor: str, payments: Payments) -> bool:
+    """Make our row what the subscription is now, and record every paid invoice of it. Whether it is ours.
+
+    Idempotent. Raises NotFound, Conflict where its account or plan is not in this database,
+    PaymentProviderUnavailable.
+    """
+    with payments.patience():
+        facts = _subscription(subscription_id, payments)
+        if facts.instance != instance_id():
+            return False
+        invoices = payments.invoices_of(subscription_id)
+        prices = _prices(facts, invoices, payments)
+    _mirror(facts, prices, actor)
+    for invoice in invoices:
+        _record(invoice, facts, prices, actor)
+    _settle_order(facts, invoices)
+    return True
+
+
+def follow_invoice(invoice_id: str, actor: str, payments: Payments) -> bool:
+    """Record an invoice as it is now: paid, refused, waiting for its payer, void. Whether it is ours.
+
+    Idempotent; see ``follow_subscription``.
+    """
+    try:
+        invoice = payments.invoice(invoice_id)
+    except UnknownToProvider:
+        raise NotFound("The payment provider knows no such invoice.") from None
+    if invoice.subscription_id is None:
+        return False
+    if not follow_subscription(invoice.subscription_id, actor, payments):
+        return False
+    if invoice.status != "paid":
+        _note_unpaid(invoice)
+    return True
+
+
+def _subscription(subscription_id: str, payments: Payments) -> SubscriptionFacts:
+    try:
+        return payments.subscription(subscription_id)
+    except UnknownToProvider:
+        raise NotFound("The payment provider knows no such subscription.") from None
+
+
+def _prices(
+    facts: SubscriptionFacts, invoices: list[InvoiceFacts], payments: Payments
+) -> dict[str, PriceFacts]:
+    """Every price that the subscription has or was billed at; what each stood for is written on it."""
+    prices = {facts.price.id: facts.price}
+    for line in (line for invoice in invoices for line in invoice.lines):
+        if line.price_id not in prices:
+            prices[line.price_id] = payments.price(line.price_id)
+    return prices
+
+
+def plan_of_price(price: PriceFacts) -> Plan:
+    """The plan that a price is of. Raises Conflict where this database does not have it."""
+    plan = db.session.scalar(
+        select(Plan)
+        .join(Catalog, Catalog.id == Plan.catalog_id)
+        .where(Plan.code == price.plan, Catalog.code == price.catalog)
+    )
+    if plan is None:
+        raise Conflict(f"Price {price.id} is of plan {price.plan} of {price.catalog}, which is not here.")
+    return plan
+
+
+def _account_of(facts: SubscriptionFacts) -> int:
+    found = db.session.scalar(select(Account.id).where(Account.public_id == facts.account))
+    if found is None:
+        raise Conflict(f"Subscription {facts.id} is of account {facts.account}, which is not here.")
+    return found
+
+
+@atomic
+def _mirror(facts: SubscriptionFacts, prices: dict[str, PriceFacts], actor: str) -> None:
+    account_id = _account_of(facts)
+    lock_accounts(account_id)
+    row = _row_of(facts.id)
+    if row is None:
+        row = _begun(facts, account_id, plan_of_price(facts.price), actor)
+        if row is None:
+            return
+    if row.ended_at is not None:
+        return
+    _take_over(row, facts, plan_of_price(facts.price))
+    if facts.card is not None:
+        keep_card(account_id, facts.card)
+    db.session.flush()
+    settle_standing(account_id)
+
+
+def _row_of(stripe_id: str) -> Subscription | None:
+    return db.session.scalar(
+        select(Subscription)
+        .where(Subscription.stripe_subscription_id == stripe_id)
+        .execution_options(populate_existing=True)
+    )
+
+
+def _begun(facts: SubscriptionFacts, account_id: int, plan: Plan, actor: str) -> Subscription | None:
+    """The row of a subscription that is new here; None where it never began, or another one is running."""
+    if facts.status in (*OVER, "incomplete"):
+        return None
+    current = open_subscription(account_id)
+    if current is not None and current.stripe_subscription_id is not None:
+        _flag_second(facts, current)
+        return None
+    if current is not None:  # given until now; from here on it is paid for
+        current.status, current.ended_at = "canceled", max(facts.started_at, current.started_at)
+        db.session.flush()
+    row = Subscription(
+        public_id=secrets.token_hex(12), account_id=account_id, plan_id=plan.id, status="active",
+        interval=facts.price.interval or "month", actor=actor, stripe_subscription_id=facts.id,
+        started_at=facts.started_at, anchor_at=facts.anchor_at, current_period_start=facts.period_start,
+        current_period_end=facts.period_end,
+    )  # fmt: skip
+    db.session.add(row)
+    db.session.flush()
+    return row
+
+
+def _flag_second(facts: SubscriptionFacts, current: Subscription) -> None:
+    """Two were paid for at once: the second brings nothing and waits for an operator."""
+    order = db.session.scalar(select(Order).where(Order.public_id == facts.order_id))
+    reason = f"Subscription {facts.id} was begun while {current.stripe_subscription_id} was running; refund it."
+    logger.error("Account %s: %s", current.account_id, reason)
+    if order is not None:
+        order.status, order.flag = "flagged", reason
+
+
+def _take_over(row: Subscription, facts: SubscriptionFacts, told: Plan) -> None:
+    """What the provider says now; a downgrade that waits for the period's end keeps its plan till then."""
+    interval, has_moved = facts.price.interval or "month", facts.period_start > row.current_period_start
+    waits = (row.pending_plan_id, row.pending_interval) == (told.id, interval)
+    if has_moved or not waits:
+        if has_moved or (row.plan_id, row.interval) != (told.id, interval):
+            row.pending_plan_id, row.pending_interval = None, None
+        row.plan_id, row.interval = told.id, interval
+    goes_on_otherwise = row.status == "active" and row.cancel_at_period_end and row.pending_interval != row.interval
+    row.current_period_start, row.current_period_end = facts.period_start, facts.period_end
+    row.anchor_at, row.cancel_at_period_end = facts.anchor_at, facts.cancel_at_period_end
+    row.status = STATUSES.get(facts.status, "canceled")
+    if facts.status in OVER:
+        row.ended_at, row.past_due_since = facts.ended_at or business_now(), None
+        if not goes_on_otherwise:
+            row.pending_plan_id, row.pending_interval = None, None
+    elif row.status == "past_due":
+        row.past_due_since = row.past_due_since or business_now()
+    else:
+        row.past_due_since = None
+
+
+def keep_card(account_id: int, card: CardFacts, *, consented_by: str | None = None) -> None:
+    """Note the card that an account is charged with, inside the caller's unit and lock."""
+    kept = db.session.get(SavedCard, account_id)
+    if kept is None:
+        kept = SavedCard(account_id=account_id)
+        db.session.add(kept)
+    if consented_by is not None:
+        kept.consented_at, kept.consented_by = wall_now(), consented_by
+    kept.stripe_payment_method_id = card.payment_method_id
+    kept.brand, kept.last4 = card.brand, card.last4
+    kept.exp_month, kept.exp_year, kept.updated_at = card.exp_month, card.exp_year, wall_now()
+
+
+@atomic
+def _record(
+    invoice: InvoiceFacts, facts: SubscriptionFacts, prices: dict[str, PriceFacts], actor: str
+) -> None:
+    """A paid invoice: its payment and its credits, once."""
+    account_id = _account_of(facts)
+    lock_accounts(account_id)
+    row, payment = _row_of(facts.id), _payment_of(invoice)
+    if row is None or (payment is not None and payment.status in SETTLED):
+        return
+    billed = _billed_line(invoice)
+    payment = payment or _new_payment(invoice, row)
+    now = business_now()
+    payment.status, payment.failure, payment.paid_at = "paid", None, now
+    payment.plan_id = plan_of_price(prices[billed.price_id]).id if billed else row.plan_id
+    payment.stripe_payment_intent_id = invoice.payment_intent_id
+    payment.amount_cents, payment.tax_cents = invoice.paid_cents, min(invoice.tax_cents, invoice.paid_cents)
+    payment.period_start = billed.starts_at if billed else None
+    payment.period_end = billed.ends_at if billed else None
+    payment.invoice_url, payment.hosted_invoice_url = invoice.invoice_pdf, invoice.hosted_invoice_url
+    payment.description = _words(invoice, payment.plan_id)
+    db.session.flush()
+    _grant(row, invoice, prices, facts, actor, payment.id)
+
+
+def _words(invoice: InvoiceFacts, plan_id: int | None) -> str:
+    plan = db.session.get_one(Plan, plan_id)
+    return f"{plan.name}: change of plan" if invoice.reason == "subscription_update" else f"{plan.name}"
+
+
+def _payment_of(invoice: InvoiceFacts) -> Payment | None:
+    return db.session.scalar(select(Payment).where(Payment.stripe_invoice_id == invoice.id))
+
+
+def _new_payment(invoice: InvoiceFacts, row: Subscription) -> Payment:
+    payment = Payment(
+        public_id=secrets.token_hex(12), account_id=row.account_id, kind="subscription", plan_id=row.plan_id,
+        subscription_id=row.id, stripe_invoice_id=invoice.id, description=row.plan.name,
+        amount_cents=max(invoice.total_cents, 0), currency=invoice.currency, status="pending",
+        created_at=business_now(),
+    )  # fmt: skip
+    db.session.add(payment)
+    return payment
+
+
+def _billed_line(invoice: InvoiceFacts) -> InvoiceLine | None:
+    """The line that bills a whole period; None of an invoice of prorations alone."""
+    return next((line for line in invoice.lines if not line.is_proration), None)
+
+
+def _grant(
+    row: Subscription, invoice: InvoiceFacts, prices: dict[str, PriceFacts], facts: SubscriptionFacts,
+    actor: str, payment_id: int,
+) -> None:  # fmt: skip
+    billed = _billed_line(invoice)
+    unused = next((line for line in invoice.lines if line.is_proration and line.amount_cents <= 0), None)
+    added = next((line for line in invoice.lines if line.is_proration and line.amount_cents > 0), None)
+    if billed is not None:
+        new, month = plan_of_price(prices[billed.price_id]), _month_from(billed)
+        amount = new.credits_per_month
+        if invoice.reason == "subscription_update" and unused is not None:
+            old, before = plan_of_price(prices[unused.price_id]), granted_month(row.id, unused.starts_at)
+            amount -= before.left_of(old.credits_per_month, unused.starts_at) if before else 0
+        grant_month(row, new, month, actor, amount=amount, payment_id=payment_id)
+    elif unused is not None and added is not None:
+        old, new = plan_of_price(prices[unused.price_id]), plan_of_price(prices[added.price_id])
+        month = granted_month(row.id, added.starts_at) or _month_at(facts, added)
+        grant_upgrade(row, old, new, month, added.starts_at, actor, payment_id)
+
+
+def _month_from(line: InvoiceLine) -> Month:
+    """The first month of a billed period; a monthly period is one."""
+    return Month(line.starts_at, min(line.ends_at, months_after(line.starts_at, 1, PROVIDER_ZONE)))
+
+
+def _month_at(facts: SubscriptionFacts, line: InvoiceLine) -> Month:
+    """The month, counted from the anchor, in which a proration begins."""
+    number = month_index(facts.anchor_at, max(line.starts_at, facts.anchor_at), PROVIDER_ZONE)
+    return Month(
+        months_after(facts.anchor_at, number, PROVIDER_ZONE),
+        months_after(facts.anchor_at, number + 1, PROVIDER_ZONE),
+    )
+
+
+@atomic
+def _settle_order(facts: SubscriptionFacts, invoices: list[InvoiceFacts]) -> None:
+    """The order that began the subscription is paid, by its first invoice."""
+    order = db.session.scalar(select(Order).where(Order.public_id == facts.order_id))
+    if order is None or order.status in ("paid", "flagged") or not invoices:
+        return
+    payment = _payment_of(invoices[0])
+    if payment is None:
+        return
+    payment.order_id = order.id
+    order.status, order.closed_at, order.flag = "paid", business_now(), None
+
+
+@atomic
+def _note_unpaid(invoice: InvoiceFacts) -> None:
+    """An invoice that is not paid: under way, refused, or asked of nobody any more."""
+    row = _row_of(invoice.subscription_id or "")
+    if row is None:
+        return
+    lock_accounts(row.account_id)
+    payment = _payment_of(invoice)
+    if payment is not None and payment.status in SETTLED:
+        return
+    is_asked = invoice.status in ("open", "uncollectible") and (invoice.failure or invoice.needs_action)
+    if payment is None and not is_asked:
+        return
+    payment = payment or _new_payment(invoice, row)
+    payment.status = "failed"
+    words = invoice.failure or "Your bank asks you to confirm this payment."
+    payment.failure = words[:500] if is_asked else "It was cancelled; nothing is owed for it."
+    payment.hosted_invoice_url = invoice.hosted_invoice_url if is_asked else None
+    payment.stripe_payment_intent_id = invoice.payment_intent_id
