@@ -218,7 +218,7 @@ def pay_invoice(call: Call) -> Object:
     given, store = call.given, call.store
     invoice = store.get("invoice", call.id)
     if invoice["status"] == "paid":
-        raise invalid("Invoice is already paid.", code="invoice_already_paid")
+        raise invalid("Invoice is already paid.")
     invoice = _in_state(store, call.id, "open", "uncollectible")
     if given.get("paid_out_of_band"):
         return settle_invoice(store, invoice, out_of_band=True)
