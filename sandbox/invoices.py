@@ -38,6 +38,7 @@ from sandbox.parameters import (
 from sandbox.problems import StripeProblem, invalid
 from sandbox.rendering import includable
 from sandbox.routing import Call, route
+from sandbox.searching import SEARCH, search
 from sandbox.shapes import CUSTOM_FIELDS, EMPTY_TAX, ISSUER
 from sandbox.store import Object, Query, Store
 from sandbox.subscriptions import PRORATION, change_of
@@ -45,6 +46,10 @@ from sandbox.subscriptions import PRORATION, change_of
 _INVOICE = {
     "auto_advance": boolean, "custom_fields": CUSTOM_FIELDS, "default_payment_method": identifier,
     "description": string, "expand": EXPAND, "footer": string, "metadata": metadata,
+}  # fmt: skip
+_SEARCHED = {
+    "currency": "$.currency", "customer": "$.customer", "number": "$.number", "status": "$.status",
+    "subscription": "$.parent.subscription_details.subscription", "total": "$.total", "created": "$.created",
 }  # fmt: skip
 _PERIOD = Shape(("start", "end"), start=integer, end=integer)
 
@@ -213,7 +218,7 @@ def pay_invoice(call: Call) -> Object:
     given, store = call.given, call.store
     invoice = store.get("invoice", call.id)
     if invoice["status"] == "paid":
-        raise invalid("Invoice is already paid.", code="invoice_already_paid")
+        raise invalid("Invoice is already paid.")
     invoice = _in_state(store, call.id, "open", "uncollectible")
     if given.get("paid_out_of_band"):
         return settle_invoice(store, invoice, out_of_band=True)
@@ -244,6 +249,18 @@ def mark_uncollectible(call: Call) -> Object:
 def _payments(store: Store, invoice: Object) -> Object:
     found = store.select("invoice_payment", Query().where("$.invoice", invoice["id"]))
     return whole(found, "/v1/invoice_payments")
+
+
+@includable("invoice", "confirmation_secret")
+def _confirmation_secret(store: Store, invoice: Object) -> Object | None:
+    """What a page of the seller's own would confirm the payment with."""
+    intent = store.find("payment_intent", invoice["_intent"])
+    return intent and {"client_secret": intent["client_secret"], "type": "payment_intent"}
+
+
+@route("GET", "/v1/invoices/search", SEARCH)
+def search_invoices(call: Call) -> Object:
+    return search(call, "invoice", _SEARCHED)
 
 
 @route("GET", "/v1/invoices/ID", Shape(expand=EXPAND))

@@ -46,7 +46,9 @@ def new_line(
     else:
         price = _price_of(call, item["price_data"], f"{name}[price_data]")
     if price["type"] != {"payment": "one_time", "subscription": "recurring"}[mode]:
-        raise invalid(f"You specified `{mode}` mode but passed a {price['type'].replace('_', '-')} price.", name)
+        raise invalid(
+            f"You specified `{mode}` mode but passed a {price['type'].replace('_', '-')} price.", name
+        )
     amount = amount_of(price, item["quantity"])
     off = discounted(amount, coupon and {"_percent_off": coupon["percent_off"]})
     inclusive = price["tax_behavior"] == "inclusive"
@@ -70,4 +72,3 @@ def _price_of(call: Call, data: dict[str, Any], name: str) -> Object:
     else:
         product_id = new_product(call.store, data["product_data"] | {"active": False})["id"]
     return new_price(call.store, data, product_id, active=False)
-

@@ -25,6 +25,7 @@ from sandbox.paying import (
 )
 from sandbox.portal import end_with_period, portal_of, use_card
 from sandbox.problems import StripeProblem
+from sandbox.setups import authenticate_setup
 from sandbox.shapes import CARD_BRANDS
 from sandbox.store import Object, Store
 
@@ -115,7 +116,7 @@ def _add_authentication(pages: Flask, store: Store) -> None:
 
     @pages.get("/authenticate/<intent_id>")
     def authenticate(intent_id: str) -> Page:
-        intent = store.get("payment_intent", intent_id)
+        intent = _intent_of(store, intent_id)
         if intent["status"] != "requires_action":
             return redirect(_return_url(intent), code=303)
         _let_form_lead_to(_return_url(intent))
@@ -123,15 +124,22 @@ def _add_authentication(pages: Flask, store: Store) -> None:
 
     @pages.post("/authenticate/<intent_id>")
     def authenticated(intent_id: str) -> Page:
-        intent = store.get("payment_intent", intent_id)
+        intent = _intent_of(store, intent_id)
         _check_token(intent.get("_token", ""))
         if intent["status"] == "requires_action":
             succeeds = request.form.get("outcome") == "complete"
-            if intent.get("_invoice"):
+            if intent["object"] == "setup_intent":
+                authenticate_setup(store, intent_id, succeeds=succeeds)
+            elif intent.get("_invoice"):
                 authenticate_invoice(store, intent["_invoice"], succeeds=succeeds)
             else:
                 authenticate_intent(store, intent_id, succeeds=succeeds)
         return redirect(_return_url(intent), code=303)
+
+
+def _intent_of(store: Store, intent_id: str) -> Object:
+    """A payment intent, or the setup intent of a card that is to be kept."""
+    return store.find("setup_intent", intent_id) or store.get("payment_intent", intent_id)
 
 
 def _add_documents(pages: Flask, store: Store) -> None:
@@ -241,7 +249,7 @@ def _return_url(intent: Object) -> str:
     address = intent.get("_return_url", "")
     if not address:
         raise StripeProblem(404, "invalid_request_error", "This payment has no page to confirm it on.")
-    return f"{address}{'&' if '?' in address else '?'}payment_intent={intent['id']}"
+    return f"{address}{'&' if '?' in address else '?'}{intent['object']}={intent['id']}"
 
 
 def _problem(problem: StripeProblem) -> tuple[str, int]:

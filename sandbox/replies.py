@@ -1,4 +1,4 @@
-"""Idempotency keys: the first status and body of a key are kept and given again."""
+"""Idempotency keys: the first status and body of a key are kept for a day and given again."""
 
 import hashlib
 import json
@@ -11,6 +11,7 @@ from sandbox.problems import StripeProblem, invalid
 from sandbox.store import Object, Store
 
 MOST_LETTERS = 255
+KEPT_SECONDS = 24 * 3_600
 
 
 def fingerprint(method: str, path: str, raw: dict[str, Any]) -> str:
@@ -49,7 +50,11 @@ class Replies:
                 self._busy.discard(key)
 
     def find(self, key: str | None, mark: str) -> tuple[int, Object] | None:
-        """The reply kept for a key. Raises StripeProblem where the key stands for another call."""
+        """The reply kept for a key, for a day by the sandbox's clock.
+
+        Raises StripeProblem where the key stands for another call.
+        """
+        self._store.query("DELETE FROM replies WHERE kept_at <= ?", self._store.now() - KEPT_SECONDS)
         rows = self._store.query("SELECT fingerprint, status, body FROM replies WHERE key = ?", key)
         if not rows:
             return None
@@ -66,9 +71,9 @@ class Replies:
         """Keep a reply; in the same transaction as its effect."""
         if key is not None:
             self._store.query(
-                "INSERT INTO replies (key, fingerprint, status, body) VALUES (?, ?, ?, ?) "
+                "INSERT INTO replies (key, fingerprint, status, body, kept_at) VALUES (?, ?, ?, ?, ?) "
                 "ON CONFLICT (key) DO UPDATE SET status = excluded.status, body = excluded.body",
-                key, mark, status, json.dumps(body),
+                key, mark, status, json.dumps(body), self._store.now(),
             )  # fmt: skip
 
     def forget(self) -> None:

@@ -50,7 +50,8 @@ def route(method: str, path: str, shape: Shape) -> Callable[[Handler], Handler]:
 
 def find_route(method: str, path: str) -> tuple[Route, str]:
     """The route of a call and the id in its path. Raises StripeProblem."""
-    for candidate in ROUTES:
+    # A path of its own comes before one that would take its last part for an id.
+    for candidate in sorted(ROUTES, key=lambda known: known.path != path):
         if candidate.method == method and (matched := candidate.pattern.fullmatch(path)):
             return candidate, matched.groupdict().get("id", "")
     message = f"Unrecognized request URL ({method}: {path})."

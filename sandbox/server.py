@@ -4,7 +4,6 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -57,15 +56,17 @@ class SandboxServer:
         self.store.public_base_url = public_base_url or self.base_url
         self.deliverer: Any = None
         if webhook_url:
-            self.deliverer = Deliverer(
-                self.store, webhook_url, webhook_secret, options, partial(advance, self.store)
-            )
+            self.deliverer = Deliverer(self.store, webhook_url, webhook_secret, options, self.advance)
         self._thread: threading.Thread | None = None
 
     @property
     def faults(self) -> Faults:
         """Planned trouble; see ``sandbox.faults``."""
         return self.api.faults
+
+    def advance(self) -> int:
+        """Do whatever is due by the sandbox's clock, now; return how much was done."""
+        return advance(self.store)
 
     def start(self) -> "SandboxServer":
         """Serve and deliver in threads of this process."""

@@ -26,7 +26,8 @@ CREATE INDEX IF NOT EXISTS objects_intent ON objects (kind, json_extract(body, '
 CREATE INDEX IF NOT EXISTS objects_open ON objects (json_extract(body, '$.expires_at'))
   WHERE kind = 'checkout.session' AND json_extract(body, '$.status') = 'open';
 CREATE TABLE IF NOT EXISTS replies (
-  key TEXT PRIMARY KEY, fingerprint TEXT NOT NULL, status INTEGER NOT NULL, body TEXT NOT NULL);
+  key TEXT PRIMARY KEY, fingerprint TEXT NOT NULL, status INTEGER NOT NULL, body TEXT NOT NULL,
+  kept_at INTEGER NOT NULL DEFAULT 0);
 CREATE TABLE IF NOT EXISTS deliveries (
   number INTEGER PRIMARY KEY, event_id TEXT NOT NULL, attempts INTEGER NOT NULL DEFAULT 0,
   next_at REAL NOT NULL DEFAULT 0, state TEXT NOT NULL DEFAULT 'pending');
@@ -81,6 +82,7 @@ class Store:
         self._connection.execute("PRAGMA synchronous = NORMAL")
         self._connection.execute("PRAGMA busy_timeout = 10000")
         self._connection.executescript(SCHEMA)
+        self._complete_schema()
         self._depth = 0
         self._told = False
         self._origin: dict[str, str | None] = {"id": None, "idempotency_key": None}
@@ -94,6 +96,12 @@ class Store:
     def now(self) -> int:
         """The sandbox's time in seconds; it moves with the product's clock."""
         return int(self._now().timestamp())
+
+    def _complete_schema(self) -> None:
+        """A file of an older version gets what it lacks; keys without a time end at once."""
+        known = [name for _, name, *_ in self._connection.execute("PRAGMA table_info(replies)")]
+        if "kept_at" not in known:
+            self._connection.execute("ALTER TABLE replies ADD COLUMN kept_at INTEGER NOT NULL DEFAULT 0")
 
     def close(self) -> None:
         """Let go of the file."""

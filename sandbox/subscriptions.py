@@ -23,6 +23,7 @@ from sandbox.parameters import (
 )
 from sandbox.problems import StripeProblem, invalid
 from sandbox.routing import Call, route
+from sandbox.searching import SEARCH, search
 from sandbox.shapes import ISSUER
 from sandbox.store import Object, Query, Store
 from sandbox.subscribing import (
@@ -196,6 +197,11 @@ def cancel_subscription(call: Call) -> Object:
     if subscription["status"] == "incomplete":
         return change_status(call.store, subscription, "incomplete_expired", ended_at=call.store.now())
     return end_subscription(call.store, subscription, "cancellation_requested")
+
+
+@route("GET", "/v1/subscriptions/search", SEARCH)
+def search_subscriptions(call: Call) -> Object:
+    return search(call, "subscription", {"created": "$.created", "status": "$.status"})
 
 
 @route(

@@ -44,6 +44,7 @@ class Shop:
     def __init__(self, app: Flask, server: SandboxServer):
         self.app = app
         self.server = server
+        self.sandbox = server  # ``shop.sandbox.advance()``: what is due by the product's clock happens
         self.payments = StripeGateway(KEY, server.base_url, Terms(base_url=BASE_URL), unit_is_open)
         app.extensions["payments"] = self.payments
         load_preset(CATALOGS / "devtools.toml")
@@ -86,9 +87,7 @@ class Shop:
         """A delivery as it comes over the wire."""
         client = OutsideClient(self.app, self.app.response_class)
         headers = {"Stripe-Signature": header} if header is not None else {}
-        return client.post(
-            "/webhooks/stripe", data=body, headers=headers, content_type="application/json"
-        )
+        return client.post("/webhooks/stripe", data=body, headers=headers, content_type="application/json")
 
     def calls(self, path: str) -> list[dict[str, Any]]:
         """The parameters of every POST that reached the provider."""

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import stripe
@@ -130,3 +131,13 @@ def test_forgotten_key_does_it_again(server, client):
     server.api.replies.forget()
     client.v1.customers.create({}, {"idempotency_key": "one"})
     assert len(client.v1.customers.list().data) == 2
+
+
+def test_a_key_ends_a_day_later_by_the_sandboxs_clock(serving):
+    at = datetime(2026, 1, 31, 12, tzinfo=UTC)
+    client = client_of(serving(now=lambda: at).base_url)
+    first = client.v1.customers.create({"name": "a"}, {"idempotency_key": "one"}).id
+    at += timedelta(hours=23, minutes=59)
+    assert client.v1.customers.create({"name": "a"}, {"idempotency_key": "one"}).id == first
+    at += timedelta(minutes=1)
+    assert client.v1.customers.create({"name": "b"}, {"idempotency_key": "one"}).id != first
