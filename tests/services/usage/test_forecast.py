@@ -35,7 +35,9 @@ class TestRunDown:
 def test_the_pace_of_an_account(app: Flask) -> None:
     account_id = make_account()
     with time_machine.travel(NOW, tick=False):
-        grant_credits(Incoming(account_id=account_id, credit_type="credits", amount=1000, source="purchase", actor="test"))
+        grant_credits(
+            Incoming(account_id=account_id, credit_type="credits", amount=1000, source="purchase", actor="t")
+        )
     for day in range(1, 11):
         with time_machine.travel(NOW + timedelta(days=day), tick=False):
             spend_credits(Spend(account_id=account_id, credit_type="credits", amount=20, actor="test"))
