@@ -2,10 +2,11 @@
 
 import secrets
 from collections.abc import Callable
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 from typing import Any
 
 from sandbox.changes import merged_metadata
+from sandbox.connect import require_connect
 from sandbox.lists import whole
 from sandbox.payments import (
     SMALLEST_AMOUNT,
@@ -15,6 +16,7 @@ from sandbox.payments import (
     fail_intent,
     new_intent,
 )
+from sandbox.rounding import rounded
 from sandbox.shapes import EMPTY_TAX, EMPTY_TIMES
 from sandbox.store import Object, Store, random_id
 
@@ -61,6 +63,7 @@ def unsaved_invoice(
         pre_payment_credit_notes_amount=0, receipt_number=None, rendering=None, shipping_cost=None,
         shipping_details=None, starting_balance=0, statement_descriptor=None, status="draft",
         status_transitions=dict(EMPTY_TIMES), test_clock=None, webhooks_delivered_at=now, _intent=None,
+        _connect={},
     )  # fmt: skip
     invoice |= {"id": invoice_id, **fields}
     invoice["lines"] = whole([], f"/v1/invoices/{invoice_id}/lines")
@@ -125,11 +128,6 @@ def tax_on(amount: int, percent: int, *, inclusive: bool) -> int:
     return rounded(Decimal(amount) * percent / (100 + percent if inclusive else 100))
 
 
-def rounded(amount: Decimal) -> int:
-    """To whole minor units, half away from zero."""
-    return int(amount.quantize(Decimal(1), ROUND_HALF_UP))
-
-
 def _tax(amount: int, base: int, inclusive: bool) -> Object:
     return {
         "amount": amount, "tax_behavior": "inclusive" if inclusive else "exclusive",
@@ -160,8 +158,9 @@ def finalize(store: Store, invoice: Object, intent: Object | None = None) -> Obj
     }  # fmt: skip
     if due and intent is None:
         fields = {"description": invoice["description"], "customer": invoice["customer"]}
+        fields |= invoice["_connect"]
+        require_connect(store, fields, due)
         intent = new_intent(store, due, invoice["currency"], **fields) | {"_invoice": invoice["id"]}
-        intent |= invoice.get("_transfer", {})
         store.put(intent)
     invoice["_intent"] = intent and intent["id"]
     store.put(invoice)

@@ -4,11 +4,12 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from sandbox.billing import draft_invoice, finalize, new_line, rounded, unsaved_invoice
+from sandbox.billing import draft_invoice, finalize, new_line, unsaved_invoice
 from sandbox.catalog import amount_of
 from sandbox.documents import day
 from sandbox.periods import boundary_after
 from sandbox.problems import StripeProblem, invalid
+from sandbox.rounding import rounded
 from sandbox.store import Object, Store
 from sandbox.subscribing import (
     apply_pending,

@@ -210,17 +210,18 @@ class Store:
         }
 
     def tell(
-        self, event_type: str, item: Object, *, copies: int = 1, before: dict[str, Any] | None = None
-    ) -> None:
+        self, event_type: str, item: Object, *, copies: int = 1, before: dict[str, Any] | None = None,
+        account: str | None = None,
+    ) -> None:  # fmt: skip
         """Record an event about an object. ``copies`` tell one fact under several ids.
 
-        ``before``: what an update changed, with the old values.
+        ``before``: what an update changed, with the old values. ``account``: the connected one it happened at.
         """
         data = {"object": public(item)} | ({"previous_attributes": public(before)} if before else {})
         for _ in range(copies * self.ids_per_fact):
             event = self.new(
                 "event", "evt", api_version=API_VERSION, type=event_type, pending_webhooks=1, data=data,
-                request=self._origin,
+                request=self._origin, **({"account": account} if account else {}),
             )  # fmt: skip
             self.put(event)
             self.query("INSERT INTO deliveries (event_id, next_at) VALUES (?, ?)", event["id"], time.time())
