@@ -3,6 +3,8 @@
 import re
 from urllib.parse import unquote
 
+# Where in the session it stands what a visitor wanted before there was an account to have it.
+WANTED = "wanted"
 # A whitelist: no backslash, no @, no white space or control characters, nothing outside ASCII.
 _PLAIN_PATH = re.compile(r"/(?!/)[A-Za-z0-9/_.~%-]*(\?[A-Za-z0-9/_.~%&=+,:;-]*)?")
 

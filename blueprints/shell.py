@@ -15,6 +15,7 @@ from services.accounts.access import OpenAccount, first_account_slug, open_accou
 from services.accounts.memberships import belongings_of
 from services.accounts.sessions import SignedIn
 from services.ledger.balances import Position, positions
+from services.usage.report import meters_of
 
 CONSOLE = "/operator"
 # Pages about the instance: what the operator's own account has does not belong there.
@@ -60,6 +61,15 @@ class ShownBalance:
 
 
 @dataclass(frozen=True, slots=True)
+class ShownUsage:
+    """The meter nearest to its limit."""
+
+    name: str
+    percent: int
+    href: str
+
+
+@dataclass(frozen=True, slots=True)
 class Banner:
     """A message above the page: ``kind`` is info, success, warning or danger."""
 
@@ -80,6 +90,7 @@ class Shell:
     account: ShownAccount | None
     accounts: list[AccountEntry]
     balances: list[ShownBalance]
+    usage: ShownUsage | None
     overview_href: str | None
     buy_href: str | None
     buy_label: str | None
@@ -127,6 +138,7 @@ def shell_for(visitor: SignedIn) -> Shell:
         balances=[
             ShownBalance(p.credit_type, p.name, filters.format_credits(p.available, p)) for p in shown
         ],
+        usage=_tightest(account if shows_money else None),
         overview_href=f"{home}/overview" if home else None,
         buy_href=f"{home}/billing?{'add-funds' if is_wallet else 'buy-credits'}=1" if may_buy else None,
         buy_label=(_("Add funds") if is_wallet else _("Buy credits")) if may_buy else None,
@@ -201,6 +213,14 @@ def _positions(account: OpenAccount | None) -> list[Position]:
     if first.last_sequence == 0 and used and used[0].is_money:
         return used
     return [first, *used]
+
+
+def _tightest(account: OpenAccount | None) -> ShownUsage | None:
+    limited = [meter for meter in meters_of(account.id) if meter.percent is not None] if account else []
+    if account is None or not limited:
+        return None
+    nearest = max(limited, key=lambda meter: meter.percent or 0)
+    return ShownUsage(nearest.name, nearest.percent or 0, f"/home/{account.slug}/usage")
 
 
 def _note_of(account: OpenAccount) -> str:

@@ -2,7 +2,7 @@
 
 import logging
 
-from flask import Response, abort, current_app, flash, redirect, render_template, url_for
+from flask import Response, abort, current_app, flash, redirect, render_template, session, url_for
 from flask_babel import gettext as _
 from flask_login import current_user
 
@@ -20,6 +20,7 @@ from blueprints.auth.forms import (
 from blueprints.auth.routes import Answer
 from blueprints.forms import add_errors
 from blueprints.problems import headers_of
+from blueprints.safe_redirect import WANTED, safe_path
 from errors import Conflict, InvalidRequest, RateLimited
 from services.accounts import invitations, registration
 from services.accounts.sessions import open_session
@@ -205,7 +206,8 @@ def _invitation_page(form: object, found: invitations.Invitation, status: int) -
 def _signed_in_as(user_id: int) -> Response:
     browser = browser_session.browser()
     token = open_session(user_id, browser.address, browser.user_agent)
-    return browser_session.begin(redirect(url_for("auth.start"), 303), token)
+    wanted = safe_path(session.pop(WANTED, None))
+    return browser_session.begin(redirect(wanted or url_for("auth.start"), 303), token)
 
 
 def _require_open_registration() -> None:

@@ -1,5 +1,7 @@
 """Payments made, credits to buy, and the way to Checkout and back."""
 
+from typing import Any
+
 from flask import current_app, flash, redirect, render_template, request, url_for
 from flask_babel import gettext as _
 from flask_login import current_user
@@ -11,11 +13,14 @@ from blueprints.billing.wallet import wallet_page
 from blueprints.form_tokens import new_form_token
 from errors import CofferError, InvalidRequest, PaymentProviderUnavailable
 from services.accounts.access import OpenAccount
+from services.billing.cards import saved_card
 from services.billing.fulfilment import fulfil_checkout
 from services.billing.payments import payments_of
+from services.billing.plan_changes import cancellation_losses
 from services.billing.purchases import order_of_session, start_purchase
 from services.billing.subscriptions import subscription_of
 from services.catalog.packages import packages_for
+from services.catalog.plans import plans_for
 from services.ledger.balances import positions
 
 PAYMENTS_A_PAGE = 50
@@ -37,7 +42,7 @@ def show(account: OpenAccount) -> str:
         page_number=page_number,
         per_page=PAYMENTS_A_PAGE,
         packages=packages_for(account.id),
-        subscription=subscription_of(account.id),
+        **_subscription(account),
         types=types,
         form_token=new_form_token(),
         **wallet_page(account, types),
@@ -45,6 +50,20 @@ def show(account: OpenAccount) -> str:
         buying="buy-credits" in request.args,
         canceled="canceled" in request.args,
     )
+
+
+def _subscription(account: OpenAccount) -> dict[str, Any]:
+    """What the card of the subscription shows."""
+    subscription = subscription_of(account.id)
+    can_cancel = subscription.is_stripe and not subscription.cancel_at_period_end
+    return {
+        "subscription": subscription,
+        "card": saved_card(account.id),
+        "losses": cancellation_losses(account.id) if can_cancel else None,
+        "may_manage": account.allows("owner") and account.status not in ("frozen", "parked"),
+        "cancelling": "cancel" in request.args,
+        "has_plans": bool(plans_for(account.id)),
+    }
 
 
 @blueprint.post("/home/<account>/billing/buy")

@@ -7,7 +7,11 @@ from blueprints.form_tokens import new_form_token
 from services.accounts.access import OpenAccount
 from services.billing.subscriptions import subscription_of
 from services.catalog.packages import packages_for
+from services.catalog.plans import plans_for
 from services.ledger.balances import expiring_within, lots_of, positions, subscription_expires_at
+from services.usage.forecast import forecast_of
+from services.usage.recommend import recommended_plan
+from services.usage.report import meters_of
 
 blueprint = Blueprint("overview", __name__)
 WARNING_DAYS = 7
@@ -20,7 +24,9 @@ def show(account: OpenAccount) -> str:
     """Balances, lots in burn order, the plan, packages."""
     all_positions = positions(account.id)
     main = all_positions[0]
-    lots = lots_of(account.id, main.credit_type, most=LOTS_SHOWN + 1)
+    lots = lots_of(account.id, main.credit_type)
+    meters, subscription = meters_of(account.id), subscription_of(account.id)
+    used = {meter.code: meter.used for meter in meters}
     return render_template(
         "overview/show.html",
         account=account,
@@ -32,7 +38,10 @@ def show(account: OpenAccount) -> str:
         lots=lots[:LOTS_SHOWN],
         more_lots=len(lots) > LOTS_SHOWN,
         packages=packages_for(account.id),
-        subscription=subscription_of(account.id),
+        subscription=subscription,
+        meters=[meter for meter in meters if meter.limit is not None],
+        recommendation=recommended_plan(plans_for(account.id), subscription.plan, used) if used else None,
+        forecast=forecast_of(account.id, main.credit_type_id, lots),
         form_token=new_form_token(),
         may_buy=account.allows("member"),
     )

@@ -94,8 +94,6 @@ def usage_of(account_id: int, days: int = 30) -> UsageReport:
     meters = _meters(catalog.id) if catalog else []
     now, time_zone = business_now(), _time_zone(account_id)
     window = window_at(now, _anchor(account_id), time_zone)
-    limits = _limits(account_id)
-    values, spent = _current(account_id, now)
     last_day = day_number(now, time_zone)
     daily = list(_daily(account_id, meters, last_day - days + 1, last_day))
     totals = {
@@ -105,7 +103,7 @@ def usage_of(account_id: int, days: int = 30) -> UsageReport:
     }
     return UsageReport(
         days, daily[0].day, daily[-1].day, window,
-        [_usage(m, limits.get(m.id, Limit()), values.get(m.id, 0), spent.get(m.id, 0), window) for m in meters],
+        _used(account_id, meters, window, now),
         [
             Ratio(meter.code, meter.ratio_name or meter.name, totals[meter.code], totals[meter.ratio_of.code])
             for meter in meters
@@ -114,6 +112,23 @@ def usage_of(account_id: int, days: int = 30) -> UsageReport:
         daily,
         totals,
     )  # fmt: skip
+
+
+def meters_of(account_id: int) -> list[MeterUsage]:
+    """Each meter of an account against its limit, without the days behind it. Raises NotFound."""
+    catalog = catalog_of(account_id)
+    meters = _meters(catalog.id) if catalog else []
+    if not meters:
+        return []
+    now = business_now()
+    window = window_at(now, _anchor(account_id), _time_zone(account_id))
+    return _used(account_id, meters, window, now)
+
+
+def _used(account_id: int, meters: list[Meter], window: Window, now: datetime) -> list[MeterUsage]:
+    limits = _limits(account_id)
+    values, spent = _current(account_id, now)
+    return [_usage(m, limits.get(m.id, Limit()), values.get(m.id, 0), spent.get(m.id, 0), window) for m in meters]
 
 
 def _usage(meter: Meter, limit: Limit, used: int, credits_used: int, window: Window) -> MeterUsage:
