@@ -23,9 +23,10 @@ from sandbox.store import Object, Store, random_id
 HOUR_SECONDS = 3_600
 AUTHENTICATION_REQUIRED = "authentication_required"
 Follower = Callable[[Store, Object], None]
-# What else happens when an invoice is paid or voided; subscriptions put themselves here.
+# What else happens when an invoice is paid, voided or given up; subscriptions put themselves here.
 AFTER_PAID: list[Follower] = []
 AFTER_VOIDED: list[Follower] = []
+AFTER_GIVEN_UP: list[Follower] = []
 
 
 def draft_invoice(
@@ -185,6 +186,15 @@ def _invoice_payment(store: Store, invoice: Object, intent: Object) -> Object:
     return payment | {"id": f"inpay_{invoice['id']}"}
 
 
+def default_method(store: Store, invoice: Object) -> Object | None:
+    """What an invoice is charged to where the call names nothing."""
+    customer = store.get("customer", invoice["customer"])
+    settings = customer.get("invoice_settings") or {}
+    chosen = invoice["default_payment_method"] or settings.get("default_payment_method")
+    method = store.find("payment_method", chosen)
+    return method if method and method["customer"] == customer["id"] else None
+
+
 def collect(
     store: Store, invoice: Object, method: Object | None, *, off_session: bool, authenticated: bool = False
 ) -> Object:
@@ -202,6 +212,7 @@ def collect(
     if intent["status"] == "succeeded":
         return settle_invoice(store, invoice)
     if intent["status"] == "processing":
+        store.put(intent | {"_debited_at": store.now()})
         return store.put(invoice | {"attempted": True, "attempt_count": invoice["attempt_count"] + 1})
     if intent["status"] == "requires_action":
         return _needs_action(store, invoice, intent, off_session=off_session)
@@ -278,6 +289,8 @@ def give_up_invoice(store: Store, invoice: Object) -> Object:
     }  # fmt: skip
     store.put(invoice)
     store.tell("invoice.marked_uncollectible", invoice)
+    for follow in AFTER_GIVEN_UP:
+        follow(store, invoice)
     return invoice
 
 

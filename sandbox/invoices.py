@@ -5,6 +5,7 @@ from typing import Any
 from sandbox.billing import (
     HOUR_SECONDS,
     collect,
+    default_method,
     draft_invoice,
     finalize,
     give_up_invoice,
@@ -239,10 +240,11 @@ def pay_invoice(call: Call) -> Object:
     invoice = _in_state(store, call.id, "open", "uncollectible")
     if given.get("paid_out_of_band"):
         return settle_invoice(store, invoice, out_of_band=True)
-    customer = store.get("customer", invoice["customer"])
-    chosen = given.get("payment_method") or invoice["default_payment_method"]
-    chosen = chosen or customer["invoice_settings"]["default_payment_method"]
-    method = usable_method(store, chosen, customer["id"], "payment_method") if chosen else None
+    chosen = given.get("payment_method")
+    if chosen:
+        method: Object | None = usable_method(store, chosen, invoice["customer"], "payment_method")
+    else:
+        method = default_method(store, invoice)
     invoice = collect(store, invoice, method, off_session=given.get("off_session", True))
     if "_error" in invoice:
         code = invoice["_error"]["code"]
