@@ -23,8 +23,7 @@ from services.accounts.memberships import add_member
 from services.accounts.passwords import hash_password
 from services.accounts.users import insert_user
 from services.billing.fulfilment import fulfil_checkout
-from services.billing.purchases import start_purchase
-from services.billing.subscriptions import set_plan
+from services.billing.purchases import StartedPurchase, start_purchase, start_subscription
 from services.catalog.presets import load_preset
 from services.demo.history import DAYS, play_messages, play_studio, play_tools
 from services.ledger.grants import Incoming, grant_credits
@@ -82,23 +81,28 @@ def _load(payments: Payments, pay: Callable[[str], object], present: timedelta) 
                      description="Welcome credits")
         )  # fmt: skip
 
-    def buy(account_id: int, package: str) -> None:
-        started = start_purchase(
-            account_id, package, request_key=secrets.token_urlsafe(18), actor=ACTOR, payments=payments
-        )
+    def paid(started: StartedPurchase) -> None:
         pay(started.session_id)
         fulfil_checkout(started.session_id, "checkout", payments)
+
+    def buy(account_id: int, package: str) -> None:
+        key = secrets.token_urlsafe(18)
+        paid(start_purchase(account_id, package, request_key=key, actor=ACTOR, payments=payments))
+
+    def subscribe(account_id: int, plan: str) -> None:
+        key = secrets.token_urlsafe(18)
+        paid(start_subscription(account_id, plan, "month", request_key=key, actor=ACTOR, payments=payments))
 
     play_studio(
         studio,
         present,
-        lambda: set_plan(studio, "professional", "month", ACTOR),
+        lambda: subscribe(studio, "professional"),
         lambda package: buy(studio, package),
     )
     play_tools(
         tools,
         present,
-        lambda: set_plan(tools, "pro", "month", ACTOR),
+        lambda: subscribe(tools, "pro"),
         lambda package: buy(tools, package),
     )
     texts = _account("signalpost", "Signal Post", "messaging", "Europe/London")
