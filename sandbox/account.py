@@ -25,10 +25,13 @@ def retrieve_account(call: Call) -> Object:
 
 @route("GET", "/v1/balance", Shape(expand=EXPAND))
 def retrieve_balance(call: Call) -> Object:
+    """What was taken, less what went back and what connected accounts got; Stripe's own fees aside."""
     rows = call.store.query(
-        "SELECT json_extract(body, '$.currency'), "
-        "sum(json_extract(body, '$.amount_captured') - json_extract(body, '$.amount_refunded')) "
-        "FROM objects WHERE kind = 'charge' AND json_extract(body, '$.captured') GROUP BY 1 ORDER BY 1"
+        "SELECT json_extract(body, '$.currency'), sum(CASE kind "
+        "WHEN 'charge' THEN json_extract(body, '$.amount_captured') - json_extract(body, '$.amount_refunded') "
+        "WHEN 'transfer' THEN json_extract(body, '$.amount_reversed') - json_extract(body, '$.amount') "
+        "ELSE json_extract(body, '$.amount') - json_extract(body, '$.amount_refunded') END) "
+        "FROM objects WHERE kind IN ('application_fee', 'charge', 'transfer') GROUP BY 1 ORDER BY 1"
     )
     funds = [{"amount": amount, "currency": code, "source_types": {"card": amount}} for code, amount in rows]
     return {"object": "balance", "available": funds, "pending": [], "livemode": False}

@@ -14,6 +14,7 @@ from sandbox import (  # noqa: F401  (they fill the table of routes)
     account,
     catalog,
     checkout,
+    connect,
     coupons,
     customers,
     disputes,
@@ -24,6 +25,7 @@ from sandbox import (  # noqa: F401  (they fill the table of routes)
     refunds,
     setups,
     subscriptions,
+    transfers,
 )
 from sandbox.faults import Fault, Faults
 from sandbox.parameters import decode

@@ -2,10 +2,11 @@
 
 import secrets
 from collections.abc import Callable
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 from typing import Any
 
 from sandbox.changes import merged_metadata
+from sandbox.connect import require_connect
 from sandbox.lists import whole
 from sandbox.payments import (
     SMALLEST_AMOUNT,
@@ -15,15 +16,17 @@ from sandbox.payments import (
     fail_intent,
     new_intent,
 )
+from sandbox.rounding import rounded
 from sandbox.shapes import EMPTY_TAX, EMPTY_TIMES
 from sandbox.store import Object, Store, random_id
 
 HOUR_SECONDS = 3_600
 AUTHENTICATION_REQUIRED = "authentication_required"
 Follower = Callable[[Store, Object], None]
-# What else happens when an invoice is paid or voided; subscriptions put themselves here.
+# What else happens when an invoice is paid, voided or given up; subscriptions put themselves here.
 AFTER_PAID: list[Follower] = []
 AFTER_VOIDED: list[Follower] = []
+AFTER_GIVEN_UP: list[Follower] = []
 
 
 def draft_invoice(
@@ -61,6 +64,7 @@ def unsaved_invoice(
         pre_payment_credit_notes_amount=0, receipt_number=None, rendering=None, shipping_cost=None,
         shipping_details=None, starting_balance=0, statement_descriptor=None, status="draft",
         status_transitions=dict(EMPTY_TIMES), test_clock=None, webhooks_delivered_at=now, _intent=None,
+        _connect={},
     )  # fmt: skip
     invoice |= {"id": invoice_id, **fields}
     invoice["lines"] = whole([], f"/v1/invoices/{invoice_id}/lines")
@@ -125,11 +129,6 @@ def tax_on(amount: int, percent: int, *, inclusive: bool) -> int:
     return rounded(Decimal(amount) * percent / (100 + percent if inclusive else 100))
 
 
-def rounded(amount: Decimal) -> int:
-    """To whole minor units, half away from zero."""
-    return int(amount.quantize(Decimal(1), ROUND_HALF_UP))
-
-
 def _tax(amount: int, base: int, inclusive: bool) -> Object:
     return {
         "amount": amount, "tax_behavior": "inclusive" if inclusive else "exclusive",
@@ -160,8 +159,9 @@ def finalize(store: Store, invoice: Object, intent: Object | None = None) -> Obj
     }  # fmt: skip
     if due and intent is None:
         fields = {"description": invoice["description"], "customer": invoice["customer"]}
+        fields |= invoice["_connect"]
+        require_connect(store, fields, due)
         intent = new_intent(store, due, invoice["currency"], **fields) | {"_invoice": invoice["id"]}
-        intent |= invoice.get("_transfer", {})
         store.put(intent)
     invoice["_intent"] = intent and intent["id"]
     store.put(invoice)
@@ -186,6 +186,15 @@ def _invoice_payment(store: Store, invoice: Object, intent: Object) -> Object:
     return payment | {"id": f"inpay_{invoice['id']}"}
 
 
+def default_method(store: Store, invoice: Object) -> Object | None:
+    """What an invoice is charged to where the call names nothing."""
+    customer = store.get("customer", invoice["customer"])
+    settings = customer.get("invoice_settings") or {}
+    chosen = invoice["default_payment_method"] or settings.get("default_payment_method")
+    method = store.find("payment_method", chosen)
+    return method if method and method["customer"] == customer["id"] else None
+
+
 def collect(
     store: Store, invoice: Object, method: Object | None, *, off_session: bool, authenticated: bool = False
 ) -> Object:
@@ -203,6 +212,7 @@ def collect(
     if intent["status"] == "succeeded":
         return settle_invoice(store, invoice)
     if intent["status"] == "processing":
+        store.put(intent | {"_debited_at": store.now()})
         return store.put(invoice | {"attempted": True, "attempt_count": invoice["attempt_count"] + 1})
     if intent["status"] == "requires_action":
         return _needs_action(store, invoice, intent, off_session=off_session)
@@ -279,6 +289,8 @@ def give_up_invoice(store: Store, invoice: Object) -> Object:
     }  # fmt: skip
     store.put(invoice)
     store.tell("invoice.marked_uncollectible", invoice)
+    for follow in AFTER_GIVEN_UP:
+        follow(store, invoice)
     return invoice
 
 

@@ -1,11 +1,17 @@
-"""What happens by itself as time goes by: renewals, retries, ends, invoices that finalise themselves."""
+"""What happens by itself as time goes by: renewals, retries, ends, invoices that finalise themselves.
 
-from sandbox.billing import collect, finalize, settle_invoice, void_invoice
+Each happens as of the moment it was due, however late somebody looks.
+"""
+
+from collections.abc import Callable
+
+from sandbox.billing import collect, default_method, finalize, settle_invoice, void_invoice
 from sandbox.checkout import expire_due
 from sandbox.payments import settle_intent
 from sandbox.periods import boundary_after
 from sandbox.store import Object, Query, Store
 from sandbox.subscribing import (
+    INCOMPLETE_SECONDS,
     bill_period,
     change_status,
     charge_subscription,
@@ -14,45 +20,55 @@ from sandbox.subscribing import (
     item_of,
     method_of,
     priced,
+    schedule_retries,
+    schedule_retry,
     with_item,
 )
 
-DAY_SECONDS = 86_400
-# After the first failure; after the last of them the subscription ends.
-RETRY_AFTER_DAYS = (3, 5, 7)
-INCOMPLETE_SECONDS = 23 * 3_600
-DEBIT_SECONDS = DAY_SECONDS
+DEBIT_SECONDS = 86_400
+Step = tuple[int, Callable[[Store, Object], None]]
 
 
 def advance(store: Store) -> int:
     """Do whatever is due by the sandbox's clock, each in its own transaction; return how much was done."""
     done = expire_due(store) + _settle_debits(store) + _finalize_drafts(store)
-    for subscription in store.select("subscription", _still_going()):
+    going = Query().any_of("$.status", ["active", "past_due", "incomplete"])
+    for subscription in store.select("subscription", going):
         while _take_a_step(store, subscription["id"]):
             done += 1
     return done
 
 
-def _still_going() -> Query:
-    return Query().any_of("$.status", ["active", "past_due", "incomplete"])
-
-
 def _take_a_step(store: Store, subscription_id: str) -> bool:
     """Do the next thing that is due for a subscription; False where there is none."""
     with store.change():
-        subscription, now = store.get("subscription", subscription_id), store.now()
-        waiting = subscription["pending_update"]
-        if waiting and waiting["expires_at"] <= now:
-            _drop_pending(store, subscription)
-        elif subscription["status"] == "incomplete":
-            return _expire_incomplete(store, subscription)
-        elif subscription["status"] == "past_due":
-            return _try_again(store, subscription)
-        elif subscription["status"] == "active" and item_of(subscription)["current_period_end"] <= now:
-            _end_period(store, subscription)
-        else:
+        subscription = store.get("subscription", subscription_id)
+        steps = sorted(_steps(store, subscription), key=lambda step: step[0])
+        if not steps or steps[0][0] > store.now():
             return False
+        moment, do = steps[0]
+        with store.as_of(moment):
+            do(store, subscription)
         return True
+
+
+def _steps(store: Store, subscription: Object) -> list[Step]:
+    """What lies before a subscription, and when."""
+    status, steps = subscription["status"], []
+    if subscription["pending_update"]:
+        steps.append((subscription["pending_update"]["expires_at"], _drop_pending))
+    if status == "incomplete":
+        steps.append((subscription["start_date"] + INCOMPLETE_SECONDS, _expire_incomplete))
+    retry_at = None
+    if status == "past_due":
+        retry_at = store.get("invoice", subscription["latest_invoice"])["next_payment_attempt"]
+        if retry_at is not None:
+            steps.append((retry_at, _try_again))
+    if status == "active" or (
+        status == "past_due" and (retry_at is None or subscription["cancel_at_period_end"])
+    ):
+        steps.append((item_of(subscription)["current_period_end"], _end_period))
+    return steps
 
 
 def _drop_pending(store: Store, subscription: Object) -> None:
@@ -64,14 +80,13 @@ def _drop_pending(store: Store, subscription: Object) -> None:
         forget_pending(store, subscription)
 
 
-def _expire_incomplete(store: Store, subscription: Object) -> bool:
-    if subscription["start_date"] + INCOMPLETE_SECONDS > store.now():
-        return False
+def _expire_incomplete(store: Store, subscription: Object) -> None:
     invoice = store.get("invoice", subscription["latest_invoice"])
     if invoice["status"] == "open":
         void_invoice(store, invoice)
-    change_status(store, subscription, "incomplete_expired", ended_at=store.now())
-    return True
+    subscription = store.get("subscription", subscription["id"])
+    if subscription["status"] == "incomplete":
+        change_status(store, subscription, "incomplete_expired", ended_at=store.now())
 
 
 def _end_period(store: Store, subscription: Object) -> None:
@@ -86,32 +101,18 @@ def _end_period(store: Store, subscription: Object) -> None:
     store.put(subscription)
     subscription, invoice = bill_period(store, subscription, "subscription_cycle")
     store.tell("customer.subscription.updated", subscription, before=before)
-    if charge_subscription(store, subscription, invoice, off_session=True)["status"] == "open":
-        _first_failure(store, subscription["id"], invoice["id"])
+    if invoice["status"] == "paid":
+        return
+    invoice = schedule_retries(store, invoice)
+    if "_error" in charge_subscription(store, subscription, invoice, off_session=True):
+        change_status(store, store.get("subscription", subscription["id"]), "past_due")
 
 
-def _first_failure(store: Store, subscription_id: str, invoice_id: str) -> None:
-    invoice = store.get("invoice", invoice_id)
-    next_try = store.now() + RETRY_AFTER_DAYS[0] * DAY_SECONDS
-    store.put(invoice | {"next_payment_attempt": next_try, "_failed_at": store.now(), "_tries": 1})
-    change_status(store, store.get("subscription", subscription_id), "past_due")
-
-
-def _try_again(store: Store, subscription: Object) -> bool:
-    invoice = store.get("invoice", subscription["latest_invoice"])
-    if invoice["next_payment_attempt"] is None or invoice["next_payment_attempt"] > store.now():
-        return False
+def _try_again(store: Store, subscription: Object) -> None:
+    invoice = schedule_retry(store, store.get("invoice", subscription["latest_invoice"]))
     outcome = collect(store, invoice, method_of(store, subscription), off_session=True)
-    if outcome["status"] != "open":
-        return True
-    invoice, tries = store.get("invoice", invoice["id"]), invoice["_tries"]
-    if tries < len(RETRY_AFTER_DAYS):
-        at = invoice["_failed_at"] + RETRY_AFTER_DAYS[tries] * DAY_SECONDS
-        store.put(invoice | {"next_payment_attempt": at, "_tries": tries + 1})
-        return True
-    store.put(invoice | {"next_payment_attempt": None})
-    end_subscription(store, store.get("subscription", subscription["id"]), "payment_failed")
-    return True
+    if "_error" in outcome and invoice["next_payment_attempt"] is None:
+        end_subscription(store, store.get("subscription", subscription["id"]), "payment_failed")
 
 
 def _finalize_drafts(store: Store) -> int:
@@ -119,27 +120,39 @@ def _finalize_drafts(store: Store) -> int:
     due = Query().where("$.status", "draft").also(
         "json_extract(body, '$.automatically_finalizes_at') <= ?", store.now()
     )  # fmt: skip
-    drafts = store.select("invoice", due)
-    for draft in drafts:
+    drafts = [draft["id"] for draft in store.select("invoice", due)]
+    for draft_id in drafts:
         with store.change():
-            invoice = finalize(store, store.get("invoice", draft["id"]))
-            if invoice["status"] == "open":
-                customer = store.get("customer", invoice["customer"])
-                chosen = invoice["default_payment_method"]
-                chosen = chosen or customer["invoice_settings"]["default_payment_method"]
-                collect(store, invoice, store.find("payment_method", chosen), off_session=True)
+            invoice = store.find("invoice", draft_id)
+            if invoice is None or invoice["status"] != "draft":
+                continue  # somebody was faster
+            with store.as_of(invoice["automatically_finalizes_at"]):
+                _collect_draft(store, invoice)
     return len(drafts)
+
+
+def _collect_draft(store: Store, invoice: Object) -> None:
+    if not invoice["lines"]["data"]:  # nothing to finalise: it stays a draft
+        store.put(invoice | {"automatically_finalizes_at": None})
+        return
+    invoice = finalize(store, invoice)
+    if invoice["status"] == "open":
+        collect(store, invoice, default_method(store, invoice), off_session=True)
 
 
 def _settle_debits(store: Store) -> int:
     """The bank answers a day later to the debits that pay invoices."""
     due = Query().where("$.status", "processing").also(
-        "json_extract(body, '$._invoice') IS NOT NULL AND json_extract(body, '$.created') <= ?",
-        store.now() - DEBIT_SECONDS,
+        "json_extract(body, '$._invoice') IS NOT NULL AND json_extract(body, '$._session') IS NULL "
+        "AND json_extract(body, '$._debited_at') <= ?", store.now() - DEBIT_SECONDS,
     )  # fmt: skip
-    intents = store.select("payment_intent", due)
-    for intent in intents:
+    intents = [intent["id"] for intent in store.select("payment_intent", due)]
+    for intent_id in intents:
         with store.change():
-            settle_intent(store, intent)
-            settle_invoice(store, store.get("invoice", intent["_invoice"]))
+            intent = store.get("payment_intent", intent_id)
+            if intent["status"] != "processing":
+                continue  # somebody was faster
+            with store.as_of(intent["_debited_at"] + DEBIT_SECONDS):
+                settle_intent(store, intent)
+                settle_invoice(store, store.get("invoice", intent["_invoice"]))
     return len(intents)

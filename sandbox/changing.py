@@ -4,11 +4,12 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from sandbox.billing import draft_invoice, finalize, new_line, rounded, unsaved_invoice
+from sandbox.billing import draft_invoice, finalize, new_line, unsaved_invoice
 from sandbox.catalog import amount_of
 from sandbox.documents import day
 from sandbox.periods import boundary_after
 from sandbox.problems import StripeProblem, invalid
+from sandbox.rounding import rounded
 from sandbox.store import Object, Store
 from sandbox.subscribing import (
     apply_pending,
@@ -20,6 +21,7 @@ from sandbox.subscribing import (
     line_parent,
     period_line,
     priced,
+    schedule_retries,
     tax_percent,
     with_item,
 )
@@ -164,21 +166,25 @@ def _billed_at_once(store: Store, subscription: Object, change: Change, outcome:
     subscription = store.get("subscription", subscription["id"])
     if invoice["status"] == "paid":
         return subscription
+    if store.get("payment_intent", invoice["_intent"])["status"] == "processing":
+        return apply_pending(store, subscription)
     if change.payment == "error_if_incomplete":
         raise payment_refused(store, invoice)
     if change.payment == "pending_if_incomplete":
         return _left_pending(store, subscription, invoice)
+    schedule_retries(store, store.get("invoice", invoice["id"]))
     subscription = apply_pending(store, subscription)
     return change_status(store, subscription, "past_due")
 
 
 def _left_pending(store: Store, subscription: Object, invoice: Object) -> Object:
-    item = subscription["_pending"]["item"]
+    period_end = item_of(subscription)["current_period_end"]
     subscription |= {
         "latest_invoice": invoice["id"],
         "pending_update": {
-            "billing_cycle_anchor": None, "expires_at": store.now() + PENDING_SECONDS, "trial_end": None,
-            "trial_from_plan": None, "subscription_items": [item],
+            "billing_cycle_anchor": None, "expires_at": min(store.now() + PENDING_SECONDS, period_end),
+            "trial_end": None, "trial_from_plan": None,
+            "subscription_items": [subscription["_pending"]["item"]],
         },
     }  # fmt: skip
     store.put(subscription)

@@ -3,8 +3,8 @@
 import secrets
 
 from sandbox.changes import merged_metadata, updated
+from sandbox.connect import TRANSFER_DATA, require_connect
 from sandbox.coupons import coupon_of
-from sandbox.intents import refuse_connect
 from sandbox.line_items import LINE_ITEM, new_line
 from sandbox.lists import page, paged, whole
 from sandbox.lookups import living_customer
@@ -55,7 +55,7 @@ _INTENT_DATA = Shape(
     capture_method=one_of("automatic", "automatic_async"), receipt_email=email,
     setup_future_usage=_FUTURE_USAGE, shipping=SHIPPING, statement_descriptor=string,
     statement_descriptor_suffix=string, transfer_group=string,
-    transfer_data=Shape(("destination",), destination=identifier, amount=positive),
+    transfer_data=TRANSFER_DATA,
 )  # fmt: skip
 _INVOICE_CREATION = Shape(
     ("enabled",), enabled=boolean,
@@ -120,8 +120,10 @@ def create_session(call: Call) -> Object:
         raise invalid(f"You must provide line_items in {mode} mode.", "line_items", "parameter_missing")
     if len(given["line_items"]) > MOST_LINES:
         raise invalid("There can be at most 100 line items.", "line_items")
-    refuse_connect(given.get("payment_intent_data", {}), "payment_intent_data")
-    return call.store.put(_session(call, _lines(call), coupon_of(call.store, given.get("discounts", []))))
+    lines = _lines(call)
+    total = sum(line["amount_total"] for line in lines)
+    require_connect(call.store, given.get("payment_intent_data", {}), total, "payment_intent_data")
+    return call.store.put(_session(call, lines, coupon_of(call.store, given.get("discounts", []))))
 
 
 def _lines(call: Call) -> list[Object]:

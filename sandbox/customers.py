@@ -29,6 +29,7 @@ from sandbox.shapes import (
     RENDERING_OPTIONS,
 )
 from sandbox.store import Object, Query, Store
+from sandbox.subscribing import LIVING, end_subscription
 
 _CUSTOMER = {
     "address": ADDRESS, "balance": integer, "business_name": string, "description": string, "email": email,
@@ -89,6 +90,9 @@ def delete_customer(call: Call) -> Object:
     customer = living_customer(call.store, call.id, "id")
     for method in call.store.select("payment_method", Query().where("$.customer", call.id)):
         call.store.put(method | {"customer": None})
+    living = Query().where("$.customer", call.id).any_of("$.status", [*LIVING, "incomplete"])
+    for subscription in call.store.select("subscription", living):
+        end_subscription(call.store, subscription, "cancellation_requested")
     gone = {"id": customer["id"], "object": "customer", "deleted": True}
     call.store.put(gone)
     call.store.tell("customer.deleted", customer)

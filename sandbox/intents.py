@@ -1,8 +1,7 @@
 """The calls on payment intents and charges."""
 
-from typing import Any
-
 from sandbox.changes import updated
+from sandbox.connect import TRANSFER_DATA, require_connect
 from sandbox.lists import page
 from sandbox.lookups import living_customer
 from sandbox.methods import no_method_types, usable_method
@@ -29,13 +28,12 @@ from sandbox.payments import (
     require_amount,
     settle_intent,
 )
-from sandbox.problems import StripeProblem, invalid, missing
+from sandbox.problems import StripeProblem, invalid
 from sandbox.routing import Call, route
 from sandbox.shapes import MANDATE_DATA, SHIPPING
 from sandbox.store import Object, Store
 
 _FUTURE_USAGE = one_of("on_session", "off_session")
-_TRANSFER_DATA = Shape(("destination",), destination=identifier, amount=positive)
 _INTENT = {
     "amount": positive, "application_fee_amount": positive, "currency": currency,
     "capture_method": one_of("automatic", "automatic_async", "manual"), "customer": identifier,
@@ -57,13 +55,13 @@ PAYABLE = ("requires_payment_method", "requires_confirmation", "requires_action"
     Shape(("amount", "currency"), confirm=boolean, payment_method_types=no_method_types,
           automatic_payment_methods=Shape(("enabled",), enabled=boolean,
                                           allow_redirects=one_of("always", "never")),
-          on_behalf_of=identifier, confirmation_method=one_of("automatic"), transfer_data=_TRANSFER_DATA,
+          on_behalf_of=identifier, confirmation_method=one_of("automatic"), transfer_data=TRANSFER_DATA,
           **_INTENT, **_CONFIRM),
 )  # fmt: skip
 def create_intent(call: Call) -> Object:
     given = call.given
     require_amount(given["amount"], given["currency"], "amount")
-    refuse_connect(given)
+    require_connect(call.store, given, given["amount"])
     for name in ("off_session", "return_url", "error_on_requires_action", "mandate_data"):
         if name in given and not given.get("confirm"):
             raise invalid(f"The parameter `{name}` cannot be passed when creating a PaymentIntent unless "
@@ -76,25 +74,6 @@ def create_intent(call: Call) -> Object:
     fields = {name: value for name, value in given.items() if name not in ("amount", "currency")}
     intent = new_intent(call.store, given["amount"], given["currency"], **fields)
     return _confirmed(call, intent) if given.get("confirm") else intent
-
-
-def refuse_connect(given: dict[str, Any], *inside: str) -> None:
-    """The sandbox has no connected accounts. ``inside``: where the parameters stand. Raises StripeProblem."""
-    destination = given.get("transfer_data", {}).get("destination")
-    for path, account in (
-        (("on_behalf_of",), given.get("on_behalf_of")),
-        (("transfer_data", "destination"), destination),
-    ):
-        if account:
-            raise missing("account", account, _name_of(*inside, *path))
-    if "application_fee_amount" in given:
-        raise invalid("Can only apply an application_fee_amount when the PaymentIntent is attempting a "
-                      "direct payment or destination payment.",
-                      _name_of(*inside, "application_fee_amount"))  # fmt: skip
-
-
-def _name_of(first: str, *rest: str) -> str:
-    return first + "".join(f"[{part}]" for part in rest)
 
 
 @route("POST", "/v1/payment_intents/ID/confirm", Shape(
@@ -183,7 +162,9 @@ def update_intent(call: Call) -> Object:
         require_amount(
             given.get("amount", intent["amount"]), given.get("currency", intent["currency"]), "amount"
         )
-    refuse_connect(given)
+    if "application_fee_amount" in given:
+        wanted = given | {"transfer_data": intent["transfer_data"]}
+        require_connect(call.store, wanted, given.get("amount", intent["amount"]))
     if "customer" in given:
         living_customer(call.store, given["customer"])
     if "payment_method" in given:

@@ -5,6 +5,7 @@ from typing import Any
 from sandbox.billing import (
     HOUR_SECONDS,
     collect,
+    default_method,
     draft_invoice,
     finalize,
     give_up_invoice,
@@ -17,6 +18,7 @@ from sandbox.billing import (
 from sandbox.catalog import amount_of
 from sandbox.changes import updated
 from sandbox.changing import payment_refused, preview_change
+from sandbox.connect import TRANSFER_DATA, require_connect
 from sandbox.lists import page, paged, whole
 from sandbox.lookups import living_customer
 from sandbox.methods import usable_method
@@ -44,13 +46,16 @@ from sandbox.store import Object, Query, Store
 from sandbox.subscriptions import PRORATION, change_of
 
 _INVOICE = {
-    "auto_advance": boolean, "custom_fields": CUSTOM_FIELDS, "default_payment_method": identifier,
-    "description": string, "expand": EXPAND, "footer": string, "metadata": metadata,
+    "application_fee_amount": positive, "auto_advance": boolean, "custom_fields": CUSTOM_FIELDS,
+    "default_payment_method": identifier, "description": string, "expand": EXPAND, "footer": string,
+    "metadata": metadata, "on_behalf_of": identifier, "transfer_data": TRANSFER_DATA,
 }  # fmt: skip
 _SEARCHED = {
     "currency": "$.currency", "customer": "$.customer", "number": "$.number", "status": "$.status",
     "subscription": "$.parent.subscription_details.subscription", "total": "$.total", "created": "$.created",
 }  # fmt: skip
+# What it may say of a connected account.
+_CONNECT = ("application_fee_amount", "on_behalf_of", "transfer_data")
 _PERIOD = Shape(("start", "end"), start=integer, end=integer)
 
 
@@ -90,10 +95,18 @@ def create_invoice(call: Call) -> Object:
     fields = {name: given[name] for name in names if name in given}
     if "default_payment_method" in fields:
         usable_method(store, fields["default_payment_method"], customer["id"], "default_payment_method")
+    fields |= _connect(store, given)
     if given.get("auto_advance", True):
         fields |= {"auto_advance": True, "automatically_finalizes_at": store.now() + HOUR_SECONDS}
     return draft_invoice(store, customer, given.get("currency", "usd"), [], metadata=invoice_metadata(given),
                          **fields)  # fmt: skip
+
+
+def _connect(store: Store, given: dict[str, Any], known: dict[str, Any] | None = None) -> dict[str, Any]:
+    """What an invoice sends to a connected account, as its own notes. Raises StripeProblem."""
+    wanted = (known or {}) | {name: given[name] for name in _CONNECT if name in given}
+    require_connect(store, wanted, None)
+    return {"_connect": wanted, "on_behalf_of": wanted.get("on_behalf_of")}
 
 
 @route(
@@ -186,7 +199,12 @@ def create_preview(call: Call) -> Object:
 def update_invoice(call: Call) -> Object:
     more = set(call.given) - {"metadata", "expand", "auto_advance", "default_payment_method"}
     states = ("draft",) if more else ("draft", "open", "paid", "uncollectible", "void")
-    return updated(call, _in_state(call.store, call.id, *states), "invoice.updated")
+    invoice = _in_state(call.store, call.id, *states)
+    if more & set(_CONNECT):
+        invoice |= _connect(call.store, call.given, invoice["_connect"])
+    for name in _CONNECT:
+        call.given.pop(name, None)
+    return updated(call, invoice, "invoice.updated")
 
 
 @route("DELETE", "/v1/invoices/ID", Shape())
@@ -222,10 +240,11 @@ def pay_invoice(call: Call) -> Object:
     invoice = _in_state(store, call.id, "open", "uncollectible")
     if given.get("paid_out_of_band"):
         return settle_invoice(store, invoice, out_of_band=True)
-    customer = store.get("customer", invoice["customer"])
-    chosen = given.get("payment_method") or invoice["default_payment_method"]
-    chosen = chosen or customer["invoice_settings"]["default_payment_method"]
-    method = usable_method(store, chosen, customer["id"], "payment_method") if chosen else None
+    chosen = given.get("payment_method")
+    if chosen:
+        method: Object | None = usable_method(store, chosen, invoice["customer"], "payment_method")
+    else:
+        method = default_method(store, invoice)
     invoice = collect(store, invoice, method, off_session=given.get("off_session", True))
     if "_error" in invoice:
         code = invoice["_error"]["code"]

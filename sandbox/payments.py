@@ -10,6 +10,7 @@ from sandbox.problems import invalid
 from sandbox.rendering import includable
 from sandbox.shapes import EMPTY_BILLING_DETAILS
 from sandbox.store import Object, Query, Store
+from sandbox.transfers import send_to_destination
 
 # Stripe's smallest charge by currency; in others about as much.
 SMALLEST_AMOUNT = {"gbp": 30, "jpy": 50, "dkk": 250, "nok": 300, "sek": 300, "hkd": 400, "mxn": 1000}
@@ -32,20 +33,20 @@ def new_intent(store: Store, amount: int, currency: str, **fields: Any) -> Objec
     redirects = fields.get("automatic_payment_methods", {}).get("allow_redirects", "always")
     intent = store.new(
         "payment_intent", "pi", amount=amount, amount_capturable=0, amount_received=0,
-        application=None, application_fee_amount=None,
+        application=None, application_fee_amount=fields.get("application_fee_amount"),
         automatic_payment_methods={"enabled": True, "allow_redirects": redirects}, canceled_at=None,
         cancellation_reason=None, capture_method=fields.get("capture_method", "automatic_async"),
         client_secret=f"{intent_id}_secret_{secrets.token_hex(8)}", confirmation_method="automatic",
         currency=currency, customer=fields.get("customer"), description=fields.get("description"),
         last_payment_error=None, latest_charge=None, metadata=merged_metadata({}, fields.get("metadata", {})),
-        next_action=None, on_behalf_of=None, payment_method=fields.get("payment_method"),
+        next_action=None, on_behalf_of=fields.get("on_behalf_of"), payment_method=fields.get("payment_method"),
         payment_method_options={}, payment_method_types=["card"], processing=None,
         receipt_email=fields.get("receipt_email"), review=None,
         setup_future_usage=fields.get("setup_future_usage"), shipping=fields.get("shipping"),
         statement_descriptor=fields.get("statement_descriptor"),
         statement_descriptor_suffix=fields.get("statement_descriptor_suffix"),
         status="requires_confirmation" if fields.get("payment_method") else "requires_payment_method",
-        transfer_data=None, transfer_group=fields.get("transfer_group"),
+        transfer_data=fields.get("transfer_data") or None, transfer_group=fields.get("transfer_group"),
     )  # fmt: skip
     intent["id"] = intent_id
     store.put(intent)
@@ -103,10 +104,10 @@ def settle_intent(store: Store, intent: Object, amount: int | None = None) -> Ob
     if charge is not None and (waiting or intent["status"] == "requires_capture"):
         charge |= {"status": "succeeded", "paid": True, "captured": True, "amount_captured": amount,
                    "outcome": _outcome(None)}  # fmt: skip
-        store.put(charge)
+        charge = send_to_destination(store, intent, store.put(charge))
         store.tell("charge.succeeded" if waiting else "charge.captured", charge)
     else:
-        charge = _charge(store, intent, "succeeded")
+        charge = send_to_destination(store, intent, _charge(store, intent, "succeeded"))
         store.tell("charge.succeeded", charge)
     intent |= {
         "status": "succeeded", "amount_received": amount, "amount_capturable": 0,
@@ -197,12 +198,13 @@ def _charge(
     customer = store.find("customer", intent["customer"]) or {}
     charge = store.new(
         "charge", "ch", amount=intent["amount"], amount_captured=intent["amount"] if paid and captured else 0,
-        amount_refunded=0, application=None, application_fee=None, application_fee_amount=None,
-        balance_transaction=None, calculated_statement_descriptor="SANDBOX", captured=paid and captured,
+        amount_refunded=0, application=None, application_fee=None,
+        application_fee_amount=intent["application_fee_amount"], balance_transaction=None,
+        calculated_statement_descriptor="SANDBOX", captured=paid and captured,
         billing_details=EMPTY_BILLING_DETAILS | {"email": customer.get("email"), "name": customer.get("name")},
         currency=intent["currency"], customer=intent["customer"], description=intent["description"],
         disputed=False, failure_balance_transaction=None, failure_code=code, failure_message=message,
-        fraud_details={}, metadata=intent["metadata"], on_behalf_of=None,
+        fraud_details={}, metadata=intent["metadata"], on_behalf_of=intent["on_behalf_of"],
         outcome=None if status == "pending" else _outcome(decline_code or code), paid=paid,
         payment_intent=intent["id"], payment_method=intent["payment_method"],
         payment_method_details=_details(store.find("payment_method", intent["payment_method"])),
@@ -210,7 +212,7 @@ def _charge(
         refunded=False, review=None, shipping=intent["shipping"], source_transfer=None,
         statement_descriptor=intent["statement_descriptor"],
         statement_descriptor_suffix=intent["statement_descriptor_suffix"], status=status,
-        transfer_data=None, transfer_group=intent["transfer_group"],
+        transfer_data=intent["transfer_data"], transfer_group=intent["transfer_group"],
     )  # fmt: skip
     if status != "failed":
         charge["receipt_url"] = f"{store.public_base_url}/sandbox/receipts/{charge['id']}"

@@ -11,6 +11,7 @@ from sandbox.problems import invalid
 from sandbox.routing import Call, route
 from sandbox.setups import confirm_setup, new_setup
 from sandbox.store import Object, Query, Store
+from sandbox.subscribing import cancelling
 
 
 @route(
@@ -76,7 +77,8 @@ def end_with_period(store: Store, session_id: str, subscription_id: str, *, ends
         found = [s for s in portal_of(store, session_id)["subscriptions"] if s["id"] == subscription_id]
         if not found:
             raise invalid("This subscription is over.")
-        before = {"cancel_at_period_end": found[0]["cancel_at_period_end"]}
-        subscription = found[0] | {"cancel_at_period_end": ends}
+        changes = cancelling(store, found[0], ends=ends)
+        before = {name: found[0][name] for name in changes}
+        subscription = found[0] | changes
         store.put(subscription)
         store.tell("customer.subscription.updated", subscription, before=before)

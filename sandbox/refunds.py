@@ -4,15 +4,17 @@ from typing import Any
 
 from sandbox.changes import merged_metadata, updated
 from sandbox.lists import page
-from sandbox.parameters import EXPAND, Shape, identifier, list_shape, metadata, one_of, positive
+from sandbox.parameters import EXPAND, Shape, boolean, identifier, list_shape, metadata, one_of, positive
 from sandbox.problems import StripeProblem, invalid
 from sandbox.routing import Call, route
 from sandbox.store import Object, Store
+from sandbox.transfers import refund_fee, reverse_transfer, share_of
 
 
 @route(
     "POST", "/v1/refunds",
     Shape(amount=positive, charge=identifier, payment_intent=identifier, metadata=metadata, expand=EXPAND,
+          refund_application_fee=boolean, reverse_transfer=boolean,
           reason=one_of("duplicate", "fraudulent", "requested_by_customer")),
 )  # fmt: skip
 def create_refund(call: Call) -> Object:
@@ -33,11 +35,28 @@ def create_refund(call: Call) -> Object:
         transfer_reversal=None,
     )  # fmt: skip
     del refund["livemode"]
+    _take_back(store, charge, refund, given)
     store.put(refund)
     store.tell("refund.created", refund)
     _count_refund(store, charge, amount)
     store.tell("charge.refunded", charge)
     return refund
+
+
+def _take_back(store: Store, charge: Object, refund: Object, given: dict[str, Any]) -> None:
+    """What a destination charge has sent on follows the refund, where the call says so."""
+    for name, field in (("reverse_transfer", "transfer"), ("refund_application_fee", "application_fee")):
+        if given.get(name) and not charge.get(field):
+            raise invalid(f"The charge {charge['id']} has no {field.replace('_', ' ')}; {name} does not apply.",
+                          name)  # fmt: skip
+    if given.get("reverse_transfer"):
+        transfer = store.get("transfer", charge["transfer"])
+        share = share_of(transfer["amount"], charge, refund["amount"])
+        reversal = reverse_transfer(store, transfer, share, refund=refund)
+        refund["transfer_reversal"] = reversal["id"]
+    if given.get("refund_application_fee"):
+        fee = store.get("application_fee", charge["application_fee"])
+        refund_fee(store, fee, share_of(fee["amount"], charge, refund["amount"]))
 
 
 def _charge_of(store: Store, given: dict[str, Any]) -> Object:

@@ -11,7 +11,11 @@ if TYPE_CHECKING:
 MOST_LEVELS = 4
 # Fields that hold an id and can show the object instead: (kind, field) → the kind they lead to.
 EXPANDABLE = {
+    ("application_fee", "account"): "account",
+    ("application_fee", "originating_transaction"): "charge",
+    ("charge", "application_fee"): "application_fee",
     ("charge", "customer"): "customer",
+    ("charge", "transfer"): "transfer",
     ("charge", "payment_intent"): "payment_intent",
     ("dispute", "charge"): "charge",
     ("dispute", "payment_intent"): "payment_intent",
@@ -39,6 +43,11 @@ EXPANDABLE = {
     ("refund", "charge"): "charge",
     ("refund", "payment_intent"): "payment_intent",
     ("invoice_settings", "default_payment_method"): "payment_method",
+    ("refund", "transfer_reversal"): "transfer_reversal",
+    ("transfer", "destination"): "account",
+    ("transfer", "source_transaction"): "charge",
+    ("transfer_data", "destination"): "account",
+    ("transfer_reversal", "transfer"): "transfer",
 }
 # Lists that an answer carries only where it is asked to: (kind, field) → how to make one.
 INCLUDABLE: dict[tuple[str, str], Callable[["Store", "Object"], "Object"]] = {}

@@ -84,6 +84,7 @@ class Store:
         self._connection.executescript(SCHEMA)
         self._complete_schema()
         self._depth = 0
+        self._as_of = threading.local()
         self._told = False
         self._origin: dict[str, str | None] = {"id": None, "idempotency_key": None}
         self._now = now or (lambda: datetime.now(UTC))
@@ -95,7 +96,17 @@ class Store:
 
     def now(self) -> int:
         """The sandbox's time in seconds; it moves with the product's clock."""
-        return int(self._now().timestamp())
+        moment = getattr(self._as_of, "moment", None)
+        return int(self._now().timestamp()) if moment is None else moment
+
+    @contextmanager
+    def as_of(self, moment: int) -> Iterator[None]:
+        """In this thread it is a past moment, for what was due then and is done only now."""
+        self._as_of.moment = moment
+        try:
+            yield
+        finally:
+            self._as_of.moment = None
 
     def _complete_schema(self) -> None:
         """A file of an older version gets what it lacks; keys without a time end at once."""
@@ -210,18 +221,20 @@ class Store:
         }
 
     def tell(
-        self, event_type: str, item: Object, *, copies: int = 1, before: dict[str, Any] | None = None
-    ) -> None:
+        self, event_type: str, item: Object, *, copies: int = 1, before: dict[str, Any] | None = None,
+        account: str | None = None,
+    ) -> None:  # fmt: skip
         """Record an event about an object. ``copies`` tell one fact under several ids.
 
-        ``before``: what an update changed, with the old values.
+        ``before``: what an update changed, with the old values. ``account``: the connected one it happened at.
         """
         data = {"object": public(item)} | ({"previous_attributes": public(before)} if before else {})
         for _ in range(copies * self.ids_per_fact):
             event = self.new(
                 "event", "evt", api_version=API_VERSION, type=event_type, pending_webhooks=1, data=data,
-                request=self._origin,
+                request=self._origin, **({"account": account} if account else {}),
             )  # fmt: skip
+            event["created"] = int(self._now().timestamp())  # told now, though of what was due before
             self.put(event)
             self.query("INSERT INTO deliveries (event_id, next_at) VALUES (?, ?)", event["id"], time.time())
         self._told = True

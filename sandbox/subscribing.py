@@ -3,6 +3,7 @@
 from typing import Any
 
 from sandbox.billing import (
+    AFTER_GIVEN_UP,
     AFTER_PAID,
     AFTER_VOIDED,
     collect,
@@ -18,6 +19,10 @@ from sandbox.shapes import EMPTY_TAX
 from sandbox.store import Object, Store
 
 LIVING = ("active", "past_due", "trialing", "unpaid")
+INCOMPLETE_SECONDS = 23 * 3_600
+DAY_SECONDS = 86_400
+# After the first failure; after the last of them the subscription ends.
+RETRY_AFTER_DAYS = (3, 5, 7)
 DISCOUNT_END_MONTHS = {"interval": "month", "interval_count": 1}
 
 
@@ -221,6 +226,9 @@ def end_subscription(store: Store, subscription: Object, reason: str, at: int | 
         "pending_update": None, "_pending": None,
     }  # fmt: skip
     store.put(subscription)
+    last = store.find("invoice", subscription["latest_invoice"])
+    if last is not None and last["next_payment_attempt"]:
+        store.put(last | {"next_payment_attempt": None})
     store.tell("customer.subscription.deleted", subscription)
     return subscription
 
@@ -252,6 +260,32 @@ def forget_pending(store: Store, subscription: Object) -> Object:
     return subscription
 
 
+def schedule_retries(store: Store, invoice: Object) -> Object:
+    """An invoice that is about to be charged for the first time: when that is tried again."""
+    now = store.now()
+    return store.put(invoice | {
+        "next_payment_attempt": now + RETRY_AFTER_DAYS[0] * DAY_SECONDS, "_failed_at": now, "_tries": 1,
+    })  # fmt: skip
+
+
+def schedule_retry(store: Store, invoice: Object) -> Object:
+    """An invoice that is about to be charged again: when the next time is, if there is one."""
+    tries, next_at = invoice["_tries"], None
+    if tries < len(RETRY_AFTER_DAYS):
+        next_at = invoice["_failed_at"] + RETRY_AFTER_DAYS[tries] * DAY_SECONDS
+    return store.put(invoice | {"next_payment_attempt": next_at, "_tries": tries + 1})
+
+
+def cancelling(store: Store, subscription: Object, *, ends: bool) -> dict[str, Any]:
+    """What changes where a subscription is to end with its period, or to go on after all."""
+    reason = "cancellation_requested" if ends else None
+    return {
+        "cancel_at_period_end": ends, "canceled_at": store.now() if ends else None,
+        "cancel_at": item_of(subscription)["current_period_end"] if ends else None,
+        "cancellation_details": subscription["cancellation_details"] | {"reason": reason},
+    }  # fmt: skip
+
+
 def _after_paid(store: Store, invoice: Object) -> None:
     subscription = subscription_of_invoice(store, invoice)
     if subscription is None:
@@ -268,9 +302,28 @@ def _after_paid(store: Store, invoice: Object) -> None:
 
 def _after_voided(store: Store, invoice: Object) -> None:
     subscription = subscription_of_invoice(store, invoice)
-    if subscription and subscription["_pending"] and subscription["_pending"]["invoice"] == invoice["id"]:
+    if subscription is None:
+        return
+    waiting = subscription["_pending"]
+    if waiting and waiting["invoice"] == invoice["id"]:
         forget_pending(store, subscription)
+    elif subscription["latest_invoice"] == invoice["id"] and subscription["status"] == "incomplete":
+        change_status(store, subscription, "incomplete_expired", ended_at=store.now())
+    else:
+        _after_given_up(store, invoice)
+
+
+def _after_given_up(store: Store, invoice: Object) -> None:
+    """A subscription whose last invoice nobody waits for any more goes on."""
+    subscription = subscription_of_invoice(store, invoice)
+    if (
+        subscription
+        and subscription["latest_invoice"] == invoice["id"]
+        and subscription["status"] == "past_due"
+    ):
+        change_status(store, subscription, "active")
 
 
 AFTER_PAID.append(_after_paid)
 AFTER_VOIDED.append(_after_voided)
+AFTER_GIVEN_UP.append(_after_given_up)

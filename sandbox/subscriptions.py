@@ -28,6 +28,7 @@ from sandbox.shapes import ISSUER
 from sandbox.store import Object, Query, Store
 from sandbox.subscribing import (
     bill_period,
+    cancelling,
     change_status,
     charge_subscription,
     end_subscription,
@@ -146,7 +147,7 @@ def update_subscription(call: Call) -> Object:
         given.get("cancel_at_period_end", subscription["cancel_at_period_end"])
         != (subscription["cancel_at_period_end"])
     ):
-        plain |= _cancelling(store, subscription, ends=given["cancel_at_period_end"])
+        plain |= cancelling(store, subscription, ends=given["cancel_at_period_end"])
     call.given = plain
     subscription = updated(call, subscription, "customer.subscription.updated")
     return change_price(store, subscription, change) if change else subscription
@@ -169,16 +170,6 @@ def change_of(store: Store, subscription: Object, given: dict[str, Any], name: s
         given.get("payment_behavior", "allow_incomplete"), given.get("proration_date", store.now()),
         given.get("off_session", False),
     )  # fmt: skip
-
-
-def _cancelling(store: Store, subscription: Object, *, ends: bool) -> dict[str, Any]:
-    details = subscription["cancellation_details"]
-    reason = "cancellation_requested" if ends else None
-    return {
-        "cancel_at_period_end": ends, "canceled_at": store.now() if ends else None,
-        "cancel_at": item_of(subscription)["current_period_end"] if ends else None,
-        "cancellation_details": details | {"reason": reason},
-    }  # fmt: skip
 
 
 @route(

@@ -10,7 +10,7 @@ import stripe
 from sandbox import SandboxServer
 from sandbox.billing_clock import advance
 from sandbox.paying import pay_checkout
-from tests.sandbox.conftest import DECLINED, GOOD, SECURE, event_types
+from tests.sandbox.conftest import BANK, DECLINED, GOOD, SECURE, event_types
 from tests.sandbox.scene import LATER_DECLINED, Scene
 
 
@@ -39,6 +39,9 @@ class TestBeginning:
         scene.move(2026, 2, 1, 13)
         assert scene.client.v1.subscriptions.list({"status": "all"}).data[0].status == "incomplete_expired"
         assert scene.invoices() == [("subscription_create", 1000, "void")]
+        again = scene.subscribe()
+        scene.client.v1.invoices.void_invoice(str(again.latest_invoice))
+        assert scene.subscription(again.id).status == "incomplete_expired"
 
     def test_checkout_makes_it_once_it_is_paid(self, scene: Scene) -> None:
         coupon = scene.client.v1.coupons.create({"percent_off": 20, "duration": "once"})
@@ -128,6 +131,48 @@ class TestTime:
         assert event_types(scene.client)[-1] == "customer.subscription.deleted"
         assert scene.invoices()[-1] == ("subscription_cycle", 1000, "open")
 
+    def test_each_thing_happens_as_of_when_it_was_due(self, scene: Scene) -> None:
+        subscription = scene.subscribe()
+        scene.move(2026, 3, 30, 0)
+        scene.use_card(LATER_DECLINED)
+        scene.move(2026, 6, 30, 0)
+        listed = scene.client.v1.invoices.list({}).data[::-1]
+        made = [datetime.fromtimestamp(each.created, UTC) for each in listed]
+        assert made == [datetime(2026, *day, 12, tzinfo=UTC) for day in ((1, 31), (2, 28), (3, 31))]
+        ended = scene.subscription(subscription.id)
+        assert (ended.status, listed[-1].attempt_count) == ("canceled", 4)
+        assert ended.ended_at == int(datetime(2026, 4, 7, 12, tzinfo=UTC).timestamp())
+        failed = scene.client.v1.events.list({"type": "invoice.payment_failed"}).data
+        told = [event.data.object["next_payment_attempt"] for event in failed[::-1]]
+        next_days = [datetime.fromtimestamp(at, UTC).day if at else None for at in told]
+        assert next_days == [3, 5, 7, None]
+
+    @pytest.mark.parametrize("call", ["void_invoice", "mark_uncollectible"])
+    def test_it_goes_on_where_nobody_waits_for_the_invoice(self, scene: Scene, call: str) -> None:
+        subscription = scene.subscribe()
+        scene.use_card(LATER_DECLINED)
+        scene.move(2026, 2, 28, 13)
+        getattr(scene.client.v1.invoices, call)(str(scene.subscription(subscription.id).latest_invoice))
+        assert scene.subscription(subscription.id).status == "active"
+        scene.move(2026, 3, 20, 0)
+        assert scene.subscription(subscription.id).status == "active"
+
+    def test_a_bank_debit_is_settled_a_day_later(self, scene: Scene) -> None:
+        subscription = scene.subscribe()
+        scene.use_card(BANK)
+        scene.move(2026, 2, 28, 13)
+        assert scene.subscription(subscription.id).status == "active"
+        assert scene.invoices()[-1] == ("subscription_cycle", 1000, "open")
+        scene.move(2026, 3, 1, 13)
+        assert scene.invoices()[-1] == ("subscription_cycle", 1000, "paid")
+
+    def test_it_ends_with_its_customer(self, scene: Scene) -> None:
+        subscription = scene.subscribe()
+        scene.client.v1.customers.delete(scene.customer)
+        assert scene.subscription(subscription.id).status == "canceled"
+        scene.move(2026, 3, 1, 0)
+        assert event_types(scene.client).count("invoice.created") == 1
+
     def test_a_new_card_mends_it_at_the_next_try(self, scene: Scene) -> None:
         subscription = scene.subscribe()
         scene.use_card(LATER_DECLINED)
@@ -214,6 +259,29 @@ class TestChanging:
         scene.client.v1.invoices.pay(str(left.latest_invoice), {"payment_method": "pm_card_visa"})
         assert scene.subscription(subscription.id)["items"].data[0].price.id == scene.dear
         assert "customer.subscription.pending_update_applied" in event_types(scene.client)
+
+    def test_a_change_that_may_stay_unpaid_is_retried(self, scene: Scene) -> None:
+        subscription = scene.subscribe()
+        scene.use_card(LATER_DECLINED)
+        changed = scene.change(subscription, scene.dear, proration_behavior="always_invoice")
+        assert (changed.status, changed["items"].data[0].price.id) == ("past_due", scene.dear)
+        scene.use_card(GOOD)
+        scene.move(2026, 2, 3, 13)
+        assert scene.subscription(subscription.id).status == "active"
+        assert scene.invoices()[-1] == ("subscription_update", 2000, "paid")
+
+    def test_a_pending_change_ends_with_the_period(self, scene: Scene) -> None:
+        subscription = scene.subscribe()
+        scene.use_card(LATER_DECLINED)
+        scene.move(2026, 2, 28, 6)
+        left = scene.change(subscription, scene.year, payment_behavior="pending_if_incomplete")
+        assert left.pending_update
+        assert left.pending_update.expires_at == int(scene.ends(subscription.id).timestamp())
+        scene.use_card(GOOD)
+        scene.move(2026, 2, 28, 13)
+        renewed = scene.subscription(subscription.id)
+        assert (renewed.pending_update, renewed["items"].data[0].price.id) == (None, scene.month)
+        assert [(total, status) for _, total, status in scene.invoices()][-1] == (1000, "paid")
 
     def test_without_proration_the_next_period_costs_the_new_price(self, scene: Scene) -> None:
         subscription = scene.subscribe(scene.dear)
