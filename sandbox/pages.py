@@ -12,12 +12,14 @@ from flask import Flask, Response, abort, g, redirect, render_template, request,
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as AnyResponse
 
+from sandbox.billing import AUTHENTICATION_REQUIRED
 from sandbox.cards import CARDS, GOOD_CARD, card_of
 from sandbox.checkout import expire_if_due
-from sandbox.documents import day, invoice_pdf, money
+from sandbox.documents import day, invoice_pdf, money, sums_of
 from sandbox.intents import authenticate_intent
 from sandbox.paying import (
     authenticate_invoice,
+    kept_methods,
     pay_checkout,
     pay_open_invoice,
     refuse_authentication,
@@ -148,20 +150,21 @@ def _add_documents(pages: Flask, store: Store) -> None:
     @pages.get("/invoices/<invoice_id>/pdf")
     @pages.get("/invoices/<invoice_id>/paid")
     def invoice(invoice_id: str) -> str:
-        return _invoice_page(store.get("invoice", invoice_id))
+        return _invoice_page(store, store.get("invoice", invoice_id))
 
     @pages.post("/invoices/<invoice_id>")
     def pay_invoice(invoice_id: str) -> Page:
         found = store.get("invoice", invoice_id)
         _check_token(found.get("_token", ""))
-        card = card_of(request.form.get("number", ""))
-        if card is None:
-            return _invoice_page(found, NO_TEST_CARD), 422
-        outcome = pay_open_invoice(store, invoice_id, card.number)
+        number = request.form.get("number", "")
+        kept = [method["id"] for method in kept_methods(store, found["customer"])]
+        if number not in kept and card_of(number) is None:
+            return _invoice_page(store, found, NO_TEST_CARD), 422
+        outcome = pay_open_invoice(store, invoice_id, number)
         if outcome.get("_refusal") == "requires_action":
             return redirect(url_for("authenticate", intent_id=outcome["_intent"]), code=303)
         if "_refusal" in outcome:
-            return _invoice_page(outcome, outcome["_refusal"]), 402
+            return _invoice_page(store, outcome, outcome["_refusal"]), 402
         return redirect(url_for("invoice", invoice_id=invoice_id), code=303)
 
     @pages.get("/invoices/<invoice_id>/invoice.pdf")
@@ -204,8 +207,13 @@ def _add_portal(pages: Flask, store: Store) -> None:
         return redirect(url_for("portal", session_id=session_id), code=303)
 
 
-def _invoice_page(invoice: Object, refusal: str = "") -> str:
-    return render_template("invoice.html", invoice=invoice, cards=list(CARDS.values()), refusal=refusal)
+def _invoice_page(store: Store, invoice: Object, refusal: str = "") -> str:
+    error = (store.find("payment_intent", invoice["_intent"]) or {}).get("last_payment_error") or {}
+    return render_template(
+        "invoice.html", invoice=invoice, cards=list(CARDS.values()), refusal=refusal,
+        sums=sums_of(invoice), kept=kept_methods(store, invoice["customer"]),
+        asks=error.get("code") == AUTHENTICATION_REQUIRED,
+    )  # fmt: skip
 
 
 def _open_session(store: Store, session_id: str) -> Object:
