@@ -23,6 +23,7 @@ from blueprints import (
     request_log,
     security,
     shell,
+    tasks,
     usage,
     webhooks,
 )
@@ -48,6 +49,7 @@ def register(app: Flask) -> None:
     app.register_blueprint(overview.blueprint)
     app.register_blueprint(usage.blueprint)
     app.register_blueprint(billing.blueprint)
+    app.register_blueprint(tasks.blueprint)
     app.register_blueprint(pricing.blueprint)
     app.register_blueprint(webhooks.webhooks)
     app.register_blueprint(health.blueprint)

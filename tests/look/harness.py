@@ -58,6 +58,7 @@ class Shell:
     overview_href: str | None = "/samples/overview"
     buy_href: str | None = "/samples/billing?buy-credits=1"
     buy_label: str | None = "Buy credits"
+    usage: dict[str, Any] | None = None
     user_name: str = "Mara Lindqvist"
     user_email: str = "mara@northwind.example"
     is_operator: bool = True

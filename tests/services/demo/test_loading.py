@@ -62,7 +62,7 @@ def test_demo_has_a_case_for_every_page_and_passes_the_proof(app: Flask, tmp_pat
     types = set(db.session.scalars(select(Transaction.type)))
     assert {"purchase", "subscription", "usage", "refund", "bonus"} <= types
     kinds = db.session.scalars(select(Payment.kind)).all()
-    assert sorted(kinds) == ["manual"] * 2 + ["package"] * 3
+    assert sorted(kinds) == ["manual"] * 2 + ["package"] * 3 + ["subscription"] * 2
     assert set(db.session.scalars(select(Order.status))) == {"paid"}
     assert len({login.password for login in demo.logins}) == len(demo.logins) == 3
     assert caller_of(demo.api_key).account_id == account("northwind")
