@@ -7,9 +7,11 @@ from sqlalchemy import func, select
 
 from errors import NotFound
 from extensions import db
+from models.accounts import Account
 from models.billing import Dispute, Payment, RefundRequest
 from models.catalog import CreditType
 from models.ledger import Grant
+from services.unit_of_work import atomic
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,8 @@ class PaymentView:
     status: str
     failure: str | None
     invoice_url: str | None
+    hosted_invoice_url: str | None
+    is_paid: bool
     created_at: datetime
 
 
@@ -67,8 +71,45 @@ def _view(row: Payment) -> PaymentView:
         status=row.status,
         failure=row.failure,
         invoice_url=row.invoice_url,
+        hosted_invoice_url=row.hosted_invoice_url if row.status in ("failed", "pending") else None,
+        is_paid=row.paid_at is not None,
         created_at=row.created_at,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What a receipt says. Units: cents are minor units, tax included."""
+
+    number: str
+    description: str
+    amount_cents: int
+    tax_cents: int
+    refunded_cents: int
+    currency: str
+    email: str | None
+    paid_at: datetime
+    period_start: datetime | None
+    period_end: datetime | None
+
+
+@atomic
+def receipt_of(account_id: int, public_id: str) -> Receipt | None:
+    """The receipt of a payment of the account; None where there is none, or nothing was paid.
+
+    Its number is given once and never changes: R and the number of the payment.
+    """
+    row = db.session.scalar(
+        select(Payment).where(Payment.public_id == public_id, Payment.account_id == account_id)
+    )
+    if row is None or row.paid_at is None:
+        return None
+    if row.receipt_number is None:
+        row.receipt_number = f"R-{row.id:06d}"
+    return Receipt(
+        row.receipt_number, row.description, row.amount_cents, row.tax_cents, row.refunded_cents, row.currency,
+        db.session.get_one(Account, account_id).email, row.paid_at, row.period_start, row.period_end,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
