@@ -15,6 +15,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from sandbox.billing import AUTHENTICATION_REQUIRED
 from sandbox.cards import CARDS, GOOD_CARD, card_of
 from sandbox.checkout import expire_if_due
+from sandbox.connect import link_of, use_link
 from sandbox.documents import day, invoice_pdf, money, sums_of
 from sandbox.intents import authenticate_intent
 from sandbox.paying import (
@@ -54,6 +55,7 @@ def hosted_pages(store: Store) -> Flask:
     _add_authentication(pages, store)
     _add_documents(pages, store)
     _add_portal(pages, store)
+    _add_onboarding(pages, store)
     pages.register_error_handler(StripeProblem, _problem)
     pages.register_error_handler(HTTPException, _http_problem)
     pages.after_request(_secured)
@@ -205,6 +207,24 @@ def _add_portal(pages: Flask, store: Store) -> None:
         ends = request.form.get("ends") == "yes"
         end_with_period(store, session_id, request.form.get("subscription", ""), ends=ends)
         return redirect(url_for("portal", session_id=session_id), code=303)
+
+
+def _add_onboarding(pages: Flask, store: Store) -> None:
+    """Where the owner of a connected account finishes it."""
+
+    @pages.get("/connect/<link_id>")
+    def connect(link_id: str) -> Page:
+        link = link_of(store, link_id)
+        if link is None:
+            return redirect(store.get("account_link", link_id)["_refresh_url"], code=303)
+        _let_form_lead_to(link["_return_url"])
+        return render_template("connect.html", link=link)
+
+    @pages.post("/connect/<link_id>")
+    def connected(link_id: str) -> Page:
+        _check_token(store.get("account_link", link_id)["_token"])
+        finishes = request.form.get("outcome") == "finish"
+        return redirect(use_link(store, link_id, finishes=finishes), code=303)
 
 
 def _invoice_page(store: Store, invoice: Object, refusal: str = "") -> str:

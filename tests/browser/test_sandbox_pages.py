@@ -7,6 +7,7 @@ import pytest
 import stripe
 
 from sandbox import SandboxServer
+from sandbox.connect import UNFINISHED_ACCOUNT
 from tests.browser.test_pages import violations
 from tests.sandbox.conftest import SECURE, serving  # noqa: F401  (a fixture)
 from tests.sandbox.test_invoices import Books
@@ -58,6 +59,16 @@ PAGES: dict[str, Callable[[Books], str]] = {
     "unpaid invoice": unpaid,
     "paid invoice": lambda books: str(books.pay(books.final(1200)).hosted_invoice_url),
     "portal": portal,
+    "connect an account": lambda books: (
+        books.client.v1.account_links.create(
+            {
+                "account": UNFINISHED_ACCOUNT,
+                "type": "account_onboarding",
+                "refresh_url": "http://127.0.0.1:9/",
+                "return_url": "http://127.0.0.1:9/",
+            }
+        ).url
+    ),
 }
 
 
