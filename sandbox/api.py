@@ -127,6 +127,8 @@ class Api:
             raise StripeProblem(401, "invalid_request_error", "You did not provide an API key.")
         if given != self.secret_key:
             raise StripeProblem(401, "invalid_request_error", f"Invalid API Key provided: {given[:8]}***")
+        if headers.get("Stripe-Account"):
+            raise invalid("The sandbox takes no calls on behalf of a connected account.")
         if reason := self.refuse_when(headers):
             raise StripeProblem(500, "api_error", reason)
 

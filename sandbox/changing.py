@@ -76,7 +76,8 @@ def outcome_of(store: Store, subscription: Object, change: Change) -> Outcome:
         ]  # fmt: skip
     # What the period was billed is what the next proration gives back.
     changed["_billed"] = new_amount if lines else old_amount
-    return Outcome(changed, subscription["billing_cycle_anchor"], lines, change.proration == "always_invoice")
+    is_billed_now = bool(lines) and change.proration == "always_invoice"
+    return Outcome(changed, subscription["billing_cycle_anchor"], lines, is_billed_now)
 
 
 def _rhythm(price: Object) -> tuple[str, int]:

@@ -263,8 +263,10 @@ def expire_session(call: Call) -> Object:
 
 def expire_due(store: Store) -> int:
     """Expire every open session whose time is over; return how many."""
-    overdue = Query(("json_extract(body, '$.status') = 'open'", "json_extract(body, '$.expires_at') <= ?"),
-                    (store.now(),))  # fmt: skip
+    overdue = Query((
+        "kind = 'checkout.session'", "json_extract(body, '$.status') = 'open'",
+        "json_extract(body, '$.expires_at') <= ?",
+    ), (store.now(),), "objects_open")  # fmt: skip
     sessions = store.select("checkout.session", overdue)
     for session in sessions:
         expire_if_due(store, session)

@@ -1,5 +1,6 @@
 """Connected accounts, and what a payment may send to one."""
 
+import secrets
 from typing import Any
 
 from sandbox.changes import merged_metadata, updated
@@ -25,6 +26,7 @@ from sandbox.store import Object, Store
 # Accounts that exist from the start, as Stripe's test cards do: one can take money, one cannot yet.
 READY_ACCOUNT = "acct_sandboxready"
 UNFINISHED_ACCOUNT = "acct_sandboxunfinished"
+LINK_SECONDS = 5 * 60
 TRANSFER_DATA = Shape(("destination",), destination=identifier, amount=positive)
 _REQUESTED = Shape(requested=boolean)
 _ACCOUNT = {
@@ -158,6 +160,45 @@ def delete_account(call: Call) -> Object:
 @route("GET", "/v1/accounts", list_shape())
 def list_accounts(call: Call) -> Object:
     return page(call, "account")
+
+
+@route(
+    "POST", "/v1/account_links",
+    Shape(("account", "refresh_url", "return_url", "type"), account=identifier, expand=EXPAND,
+          refresh_url=address, return_url=address, type=one_of("account_onboarding", "account_update")),
+)  # fmt: skip
+def create_account_link(call: Call) -> Object:
+    """A page where the owner of an account finishes it; for one visit and a few minutes."""
+    given = call.given
+    account = account_of(call.store, given["account"], "account")
+    if given["type"] == "account_update" and account["controller"]["requirement_collection"] != "application":
+        raise invalid("You cannot create `account_update` type Account Links for this account.", "type")
+    link = call.store.new(
+        "account_link", "alink", expires_at=call.store.now() + LINK_SECONDS, _account=account["id"],
+        _refresh_url=given["refresh_url"], _return_url=given["return_url"], _token=secrets.token_urlsafe(18),
+    )  # fmt: skip
+    del link["livemode"]
+    link["url"] = f"{call.store.public_base_url}/sandbox/connect/{link['id']}"
+    call.store.put(link)
+    return {name: value for name, value in link.items() if name != "id"}
+
+
+def link_of(store: Store, link_id: str) -> Object | None:
+    """A link that still leads somewhere."""
+    link = store.get("account_link", link_id)
+    return link if link["expires_at"] > store.now() else None
+
+
+def use_link(store: Store, link_id: str, *, finishes: bool) -> str:
+    """What the owner does on the page; the address to go on to."""
+    with store.change():
+        link = store.get("account_link", link_id)
+        if link["expires_at"] <= store.now():
+            return link["_refresh_url"]
+        store.put(link | {"expires_at": store.now()})
+        if finishes:
+            finish_onboarding(store, link["_account"])
+        return link["_return_url"]
 
 
 def require_connect(store: Store, given: dict[str, Any], amount: int | None, *inside: str) -> None:

@@ -266,8 +266,8 @@ def mark_uncollectible(call: Call) -> Object:
 
 @includable("invoice", "payments")
 def _payments(store: Store, invoice: Object) -> Object:
-    found = store.select("invoice_payment", Query().where("$.invoice", invoice["id"]))
-    return whole(found, "/v1/invoice_payments")
+    found = store.find("invoice_payment", f"inpay_{invoice['id']}")
+    return whole([found] if found else [], "/v1/invoice_payments")
 
 
 @includable("invoice", "confirmation_secret")

@@ -12,12 +12,15 @@ from flask import Flask, Response, abort, g, redirect, render_template, request,
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as AnyResponse
 
+from sandbox.billing import AUTHENTICATION_REQUIRED
 from sandbox.cards import CARDS, GOOD_CARD, card_of
 from sandbox.checkout import expire_if_due
-from sandbox.documents import day, invoice_pdf, money
+from sandbox.connect import link_of, use_link
+from sandbox.documents import day, invoice_pdf, money, sums_of
 from sandbox.intents import authenticate_intent
 from sandbox.paying import (
     authenticate_invoice,
+    kept_methods,
     pay_checkout,
     pay_open_invoice,
     refuse_authentication,
@@ -52,6 +55,7 @@ def hosted_pages(store: Store) -> Flask:
     _add_authentication(pages, store)
     _add_documents(pages, store)
     _add_portal(pages, store)
+    _add_onboarding(pages, store)
     pages.register_error_handler(StripeProblem, _problem)
     pages.register_error_handler(HTTPException, _http_problem)
     pages.after_request(_secured)
@@ -148,20 +152,21 @@ def _add_documents(pages: Flask, store: Store) -> None:
     @pages.get("/invoices/<invoice_id>/pdf")
     @pages.get("/invoices/<invoice_id>/paid")
     def invoice(invoice_id: str) -> str:
-        return _invoice_page(store.get("invoice", invoice_id))
+        return _invoice_page(store, store.get("invoice", invoice_id))
 
     @pages.post("/invoices/<invoice_id>")
     def pay_invoice(invoice_id: str) -> Page:
         found = store.get("invoice", invoice_id)
         _check_token(found.get("_token", ""))
-        card = card_of(request.form.get("number", ""))
-        if card is None:
-            return _invoice_page(found, NO_TEST_CARD), 422
-        outcome = pay_open_invoice(store, invoice_id, card.number)
+        number = request.form.get("number", "")
+        kept = [method["id"] for method in kept_methods(store, found["customer"])]
+        if number not in kept and card_of(number) is None:
+            return _invoice_page(store, found, NO_TEST_CARD), 422
+        outcome = pay_open_invoice(store, invoice_id, number)
         if outcome.get("_refusal") == "requires_action":
             return redirect(url_for("authenticate", intent_id=outcome["_intent"]), code=303)
         if "_refusal" in outcome:
-            return _invoice_page(outcome, outcome["_refusal"]), 402
+            return _invoice_page(store, outcome, outcome["_refusal"]), 402
         return redirect(url_for("invoice", invoice_id=invoice_id), code=303)
 
     @pages.get("/invoices/<invoice_id>/invoice.pdf")
@@ -204,8 +209,31 @@ def _add_portal(pages: Flask, store: Store) -> None:
         return redirect(url_for("portal", session_id=session_id), code=303)
 
 
-def _invoice_page(invoice: Object, refusal: str = "") -> str:
-    return render_template("invoice.html", invoice=invoice, cards=list(CARDS.values()), refusal=refusal)
+def _add_onboarding(pages: Flask, store: Store) -> None:
+    """Where the owner of a connected account finishes it."""
+
+    @pages.get("/connect/<link_id>")
+    def connect(link_id: str) -> Page:
+        link = link_of(store, link_id)
+        if link is None:
+            return redirect(store.get("account_link", link_id)["_refresh_url"], code=303)
+        _let_form_lead_to(link["_return_url"])
+        return render_template("connect.html", link=link)
+
+    @pages.post("/connect/<link_id>")
+    def connected(link_id: str) -> Page:
+        _check_token(store.get("account_link", link_id)["_token"])
+        finishes = request.form.get("outcome") == "finish"
+        return redirect(use_link(store, link_id, finishes=finishes), code=303)
+
+
+def _invoice_page(store: Store, invoice: Object, refusal: str = "") -> str:
+    error = (store.find("payment_intent", invoice["_intent"]) or {}).get("last_payment_error") or {}
+    return render_template(
+        "invoice.html", invoice=invoice, cards=list(CARDS.values()), refusal=refusal,
+        sums=sums_of(invoice), kept=kept_methods(store, invoice["customer"]),
+        asks=error.get("code") == AUTHENTICATION_REQUIRED,
+    )  # fmt: skip
 
 
 def _open_session(store: Store, session_id: str) -> Object:

@@ -12,8 +12,14 @@ from sandbox.methods import new_method
 from sandbox.payments import confirm_intent, fail_authentication, fail_intent, new_intent, settle_intent
 from sandbox.problems import StripeProblem, invalid
 from sandbox.setups import confirm_setup, fail_setup, new_setup
-from sandbox.store import Object, Store
-from sandbox.subscribing import bill_period, new_discount, new_subscription
+from sandbox.store import Object, Query, Store
+from sandbox.subscribing import (
+    bill_period,
+    change_status,
+    new_discount,
+    new_subscription,
+    schedule_retries,
+)
 
 
 def pay_checkout(
@@ -127,7 +133,9 @@ def _complete(store: Store, session: Object, intent: Object, event_copies: int) 
         if paid and session["invoice_creation"]["enabled"]:
             session["invoice"] = new_paid_invoice(store, session)["id"]
     elif session["mode"] == "subscription":
-        session["payment_status"] = "paid" if session["amount_total"] else "no_payment_required"
+        session["payment_status"] = "paid" if paid else "unpaid"
+        if not session["amount_total"]:
+            session["payment_status"] = "no_payment_required"
         _subscribe(store, session, intent)
     store.put(session)
     store.tell("checkout.session.completed", session, copies=event_copies)
@@ -135,7 +143,7 @@ def _complete(store: Store, session: Object, intent: Object, event_copies: int) 
 
 
 def _subscribe(store: Store, session: Object, intent: Object) -> None:
-    """The subscription and its first invoice are made once the payment is."""
+    """The subscription and its first invoice are made once the payment is, or once a debit is on its way."""
     line, data = session["_lines"][0], session["_data"]
     customer = store.get("customer", session["customer"])
     method = store.get("payment_method", intent["payment_method"])
@@ -156,22 +164,31 @@ def _subscribe(store: Store, session: Object, intent: Object) -> None:
     store.tell("customer.subscription.created", subscription)
     paid_with = store.find("payment_intent", session["_intent"])
     subscription, invoice = bill_period(store, subscription, "subscription_create", intent=paid_with)
-    if invoice["status"] == "open":
+    if invoice["status"] == "open" and intent["status"] == "succeeded":
         settle_invoice(store, invoice)
     session |= {"subscription": subscription["id"], "invoice": invoice["id"]}
 
 
 def pay_open_invoice(store: Store, invoice_id: str, card: str = GOOD_CARD) -> Object:
-    """What the page of an unpaid invoice does on "Pay": the invoice afterwards, or a refusal in ``_refusal``."""
-    chosen = card_of(card)
-    if chosen is None:
-        raise invalid(f"{card} is no test card.", "number", "incorrect_number")
+    """What the page of an unpaid invoice does on "Pay": the invoice afterwards, or a refusal in ``_refusal``.
+
+    ``card``: a test card's number, or the id of a card that the customer has kept. Raises StripeProblem.
+    """
     with store.change():
         invoice = store.get("invoice", invoice_id)
         if invoice["status"] not in ("open", "uncollectible"):
             raise invalid(f"This invoice is {invoice['status']}.")
-        method = new_method(store, chosen)
+        kept = [method for method in kept_methods(store, invoice["customer"]) if method["id"] == card]
+        chosen = card_of(card)
+        if not kept and chosen is None:
+            raise invalid(f"{card} is no test card.", "number", "incorrect_number")
+        method = kept[0] if kept else new_method(store, chosen)  # type: ignore[arg-type]
         return _with_refusal(collect(store, invoice, method, off_session=False))
+
+
+def kept_methods(store: Store, customer_id: str) -> list[Object]:
+    """What a customer can pay with again, the latest first."""
+    return store.select("payment_method", Query().where("$.customer", customer_id))
 
 
 def authenticate_invoice(store: Store, invoice_id: str, *, succeeds: bool = True) -> Object:
@@ -197,19 +214,32 @@ def settle_debit(store: Store, session_id: str, *, succeeds: bool = True) -> Obj
     """The bank's answer to a debit: the session is paid now, or the debit came back."""
     with store.change():
         session = store.get("checkout.session", session_id)
-        intent = store.get("payment_intent", session["payment_intent"] or "")
+        intent = store.get("payment_intent", session["_intent"] or "")
         if intent["status"] != "processing":
             raise invalid(f"This payment is {intent['status']}; nothing is to settle.")
         if succeeds:
             settle_intent(store, intent)
             session["payment_status"] = "paid"
-            if session["invoice_creation"]["enabled"]:
+            if session["mode"] == "subscription":
+                settle_invoice(store, store.get("invoice", session["invoice"]))
+            elif session["invoice_creation"]["enabled"]:
                 session["invoice"] = new_paid_invoice(store, session)["id"]
         else:
             fail_intent(
                 store, intent, "payment_intent_payment_attempt_failed", "The bank returned the debit."
             )
+            if session["mode"] == "subscription":
+                _not_paid_after_all(store, session)
         store.put(session)
         outcome = "succeeded" if succeeds else "failed"
         store.tell(f"checkout.session.async_payment_{outcome}", session)
         return session
+
+
+def _not_paid_after_all(store: Store, session: Object) -> None:
+    """The debit that began a subscription came back: its invoice is owed and is tried again."""
+    invoice = schedule_retries(store, store.get("invoice", session["invoice"]))
+    invoice |= {"attempted": True, "attempt_count": 1}
+    store.put(invoice)
+    store.tell("invoice.payment_failed", invoice)
+    change_status(store, store.get("subscription", session["subscription"]), "past_due")

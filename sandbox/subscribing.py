@@ -293,11 +293,30 @@ def _after_paid(store: Store, invoice: Object) -> None:
     waiting = subscription["_pending"]
     if waiting and waiting["invoice"] == invoice["id"]:
         subscription = apply_pending(store, subscription)
+    if subscription["payment_settings"]["save_default_payment_method"] == "on_subscription":
+        subscription = _with_method_of(store, subscription, invoice)
     if subscription["latest_invoice"] == invoice["id"] and subscription["status"] in (
         "incomplete",
         "past_due",
     ):
         change_status(store, subscription, "active")
+
+
+def _with_method_of(store: Store, subscription: Object, invoice: Object) -> Object:
+    """What paid an invoice is kept, and pays from now on."""
+    intent = store.find("payment_intent", invoice["_intent"]) or {"payment_method": None}
+    method = store.find("payment_method", intent["payment_method"])
+    if method is None or method["id"] == subscription["default_payment_method"]:
+        return subscription
+    if method["customer"] is None:
+        method |= {"customer": subscription["customer"], "_is_set_up": True}
+        store.put(method)
+        store.tell("payment_method.attached", method)
+    before = {"default_payment_method": subscription["default_payment_method"]}
+    subscription |= {"default_payment_method": method["id"]}
+    store.put(subscription)
+    store.tell("customer.subscription.updated", subscription, before=before)
+    return subscription
 
 
 def _after_voided(store: Store, invoice: Object) -> None:

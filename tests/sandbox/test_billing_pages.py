@@ -43,6 +43,7 @@ class TestLaterPages:
         form = {"token": filled(page)["token"], "number": DECLINED}
         assert requests.post(address, data=form, timeout=5).status_code == 402
         assert requests.post(address, data=form | {"token": "x"}, timeout=5).status_code == 400
+        assert requests.post(address, data=form | {"number": "pm_of_another"}, timeout=5).status_code == 422
         page = requests.post(address, data=form | {"number": SECURE}, timeout=5)
         assert "asks you to confirm" in page.text
         page = requests.post(
@@ -67,3 +68,18 @@ class TestLaterPages:
         requests.post(f"{portal.url}/subscription", data=form, timeout=5)
         assert scene.subscription(subscription.id).cancel_at_period_end
         assert event_types(scene.client)[-1] == "customer.subscription.updated"
+
+    def test_a_kept_card_that_the_bank_asks_about_is_confirmed_there(self, serving):
+        scene = Scene(serving)
+        method = scene.use_card(SECURE)
+        scene.subscribe(off_session=True)
+        address = scene.client.v1.invoices.list({}).data[0].hosted_invoice_url
+        page = requests.get(address, timeout=5)
+        assert "Your bank wants you to confirm" in page.text and "•••• 3184" in page.text
+        form = {"token": filled(page)["token"], "number": method}
+        page = requests.post(address, data=form, timeout=5)
+        page = requests.post(
+            page.url, data={"token": filled(page)["token"], "outcome": "complete"}, timeout=5
+        )
+        assert "<dd>Paid</dd>" in page.text and "Pay this invoice" not in page.text
+        assert scene.client.v1.subscriptions.list({}).data[0].status == "active"

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+import requests
 import stripe
 
 from sandbox.connect import READY_ACCOUNT, UNFINISHED_ACCOUNT, finish_onboarding, restrict_account
@@ -10,6 +11,7 @@ from sandbox.paying import pay_checkout
 from tests.sandbox.conftest import event_types, new_session
 from tests.sandbox.scene import Scene
 from tests.sandbox.test_invoices import Books
+from tests.sandbox.test_pages import filled
 
 
 @pytest.fixture
@@ -40,6 +42,33 @@ def test_an_account_can_be_paid_once_its_owner_is_done(server, client):
     assert client.v1.payment_intents.create(given).transfer_data.destination == account.id
     restrict_account(server.store, account.id)
     assert client.v1.accounts.retrieve(account.id).capabilities.transfers == "inactive"
+
+
+def test_its_owner_finishes_it_on_a_page(client):
+    account = client.v1.accounts.create({"capabilities": {"transfers": {"requested": True}}}).id
+    given: Any = {
+        "account": account, "type": "account_onboarding", "refresh_url": "https://shop.test/again",
+        "return_url": "https://shop.test/agency",
+    }  # fmt: skip
+    ends = []
+    for outcome, status in (("later", "inactive"), ("finish", "active")):
+        address = client.v1.account_links.create(given).url
+        page = requests.get(address, timeout=5)
+        assert account in page.text
+        form = {"token": filled(page)["token"], "outcome": outcome}
+        assert requests.post(address, data=form | {"token": "x"}, timeout=5).status_code == 400
+        for _ in range(2):  # the second time it leads nowhere
+            answer = requests.post(address, data=form, timeout=5, allow_redirects=False)
+            ends.append(answer.headers["Location"])
+        assert client.v1.accounts.retrieve(account).capabilities.transfers == status
+    assert ends == ["https://shop.test/agency", "https://shop.test/again"] * 2
+    answer = requests.get(address, timeout=5, allow_redirects=False)
+    assert answer.headers["Location"] == "https://shop.test/again"
+
+
+def test_calls_on_behalf_of_an_account_are_refused(client):
+    with pytest.raises(stripe.InvalidRequestError):
+        client.v1.customers.list({}, {"stripe_account": READY_ACCOUNT})
 
 
 def test_two_accounts_are_known_from_the_start(client):

@@ -9,7 +9,7 @@ import stripe
 
 from sandbox import SandboxServer
 from sandbox.billing_clock import advance
-from sandbox.paying import pay_checkout
+from sandbox.paying import pay_checkout, settle_debit
 from tests.sandbox.conftest import BANK, DECLINED, GOOD, SECURE, event_types
 from tests.sandbox.scene import LATER_DECLINED, Scene
 
@@ -67,6 +67,44 @@ class TestBeginning:
         )
         scene.move(2026, 2, 28, 13)
         assert scene.invoices()[-1] == ("subscription_cycle", 1000, "paid")  # the coupon was for once
+
+    def by_debit(self, scene: Scene) -> str:
+        """A subscription begun in Checkout with a bank debit; the session."""
+        session = scene.client.v1.checkout.sessions.create({
+            "mode": "subscription", "success_url": "https://shop.test/ok", "customer": scene.customer,
+            "line_items": [{"price": scene.month, "quantity": 1}],
+        })  # fmt: skip
+        done = pay_checkout(scene.server.store, session.id, BANK)
+        assert (done["status"], done["payment_status"]) == ("complete", "unpaid")
+        assert scene.invoices() == [("subscription_create", 1000, "open")]
+        return session.id
+
+    def test_a_debit_pays_for_it_days_later(self, scene: Scene) -> None:
+        session_id = self.by_debit(scene)
+        settle_debit(scene.server.store, session_id)
+        session = scene.client.v1.checkout.sessions.retrieve(session_id, {"expand": ["subscription"]})
+        assert (session.payment_status, session.subscription.status) == ("paid", "active")  # type: ignore[union-attr]
+        assert scene.invoices() == [("subscription_create", 1000, "paid")]
+        assert event_types(scene.client)[-1] == "checkout.session.async_payment_succeeded"
+
+    def test_a_debit_that_comes_back_leaves_it_past_due(self, scene: Scene) -> None:
+        session_id = self.by_debit(scene)
+        settle_debit(scene.server.store, session_id, succeeds=False)
+        subscription = scene.client.v1.subscriptions.list({}).data[0]
+        assert subscription.status == "past_due"
+        assert "invoice.payment_failed" in event_types(scene.client)
+        scene.client.v1.invoices.pay(str(subscription.latest_invoice), {"payment_method": "pm_card_visa"})
+        assert scene.subscription(subscription.id).status == "active"
+
+    def test_what_pays_is_kept_where_the_subscription_says_so(self, scene: Scene) -> None:
+        settings: Any = {"save_default_payment_method": "on_subscription"}
+        subscription = scene.subscribe(payment_behavior="default_incomplete", payment_settings=settings)
+        assert subscription.status == "incomplete"
+        given: Any = {"payment_method": "pm_card_mastercard"}
+        scene.client.v1.invoices.pay(str(subscription.latest_invoice), given)
+        kept = scene.subscription(subscription.id).default_payment_method
+        method = scene.client.v1.payment_methods.retrieve(str(kept))
+        assert (method.customer, method.card.last4) == (scene.customer, "4444")  # type: ignore[union-attr]
 
     @pytest.mark.parametrize(
         ("given", "param"),
