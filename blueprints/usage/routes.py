@@ -11,12 +11,14 @@ from blueprints.access import account_member
 from blueprints.usage.forms import HistoryFilters
 from services.accounts.access import OpenAccount
 from services.ledger.balances import positions
+from services.ledger.course import course_of
 from services.ledger.export import csv_page
 from services.ledger.history import HistoryPage, HistoryQuery, allocations_of, history, line_of
 from services.usage.report import PERIODS, usage_of
 
 blueprint = Blueprint("usage", __name__)
 DEFAULT_PERIOD = 30
+VIEW_NAMES = ("days", "meter")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,15 +53,37 @@ def show(account: OpenAccount) -> str:
         first=(page_number - 1) * query.limit + 1,
         csv_href=url_for("usage.csv", account=account.slug, **_chosen()),
         is_filtered=bool(_chosen()),
-        **_meters(account.id),
+        chosen=_chosen(),
+        view=_view(),
+        **_views(account, types),
         **_page_links(account.slug, page, page_number),
     )
 
 
-def _meters(account_id: int) -> dict[str, Any]:
-    """What the page shows of the plan's meters; nothing where the catalogue has none."""
+def _views(account: OpenAccount, types: dict[str, Any]) -> dict[str, Any]:
+    """The charts above the history; none where a script asks for the history alone."""
+    if request.headers.get("HX-Target") == "history":
+        return {"report": None, "course": None}
     days = request.args.get("days", type=int)
-    report = usage_of(account_id, days if days in PERIODS else DEFAULT_PERIOD)
+    days = days if days in PERIODS else DEFAULT_PERIOD
+    chosen = request.args.get("credit_type")
+    counted = types.get(chosen or "") or next(iter(types.values()))
+    course = course_of(account.id, counted.credit_type_id, days, account.time_zone)
+    points = [
+        {
+            "label": format_date(each.day, "medium"),
+            "tick": format_date(each.day, "MMM d"),
+            "bar": each.spent,
+            "line": each.balance,
+        }
+        for each in course
+    ]
+    return {"course": points, "course_type": counted, "days": days, **_meters(account.id, days)}
+
+
+def _meters(account_id: int, days: int) -> dict[str, Any]:
+    """What the page shows of the plan's meters; nothing where the catalogue has none."""
+    report = usage_of(account_id, days)
     counted = [meter for meter in report.meters if meter.code in report.totals]
     wanted = request.args.get("meter")
     shown = next((meter for meter in counted if meter.code == wanted), counted[0] if counted else None)
@@ -144,9 +168,14 @@ def _chosen() -> dict[str, str]:
     return {name: request.args[name] for name in names if request.args.get(name)}
 
 
+def _view() -> dict[str, str]:
+    """What the charts show, which the history's own links keep."""
+    return {name: request.args[name] for name in VIEW_NAMES if request.args.get(name)}
+
+
 def _page_links(slug: str, page: HistoryPage, page_number: int) -> dict[str, str | None]:
     def href(**position: int) -> str:
-        return url_for("usage.show", account=slug, **_chosen(), **position)
+        return url_for("usage.show", account=slug, **_chosen(), **_view(), **position)
 
     following = page.next_cursor
     previous = page.previous_cursor if page_number > 1 else None

@@ -43,7 +43,7 @@ class TestMeters:
         use(account_id, quantity)
         page = viewer.get("/home/acme/usage").text
         assert f"you have used {words} of your limit" in page
-        assert 'href="/pricing">Upgrade' in page
+        assert '/plans">Upgrade' in page
 
     def test_period_and_meter_are_chosen(self, viewer: Visitor, account_id: int) -> None:
         use(account_id, 3, "likes")

@@ -161,3 +161,12 @@ class TestCsv:
         found = cells(viewer.get(f"{PATH}.csv").text)[0]
         assert found["description"].startswith(f"'{start}")
         assert found["amount"] == "-1"
+
+
+class TestCourse:
+    def test_links_keep_what_is_shown_and_a_swap_of_the_history_is_that_alone(self, viewer: Visitor) -> None:
+        page = viewer.get("/home/acme/usage?days=7&text=a").text
+        assert "Spent per day, and the balance" in page
+        assert 'name="days" value="7"' in page and "days=90&amp;text=a" in page
+        swapped = viewer.get("/home/acme/usage?days=7", headers={"HX-Request": "true", "HX-Target": "history"})
+        assert "Spent per day" not in swapped.text and 'id="history"' in swapped.text
