@@ -17,6 +17,7 @@ from blueprints import (
     keys,
     mail,
     members,
+    notices,
     operator,
     overview,
     pricing,
@@ -50,6 +51,8 @@ def register(app: Flask) -> None:
     app.register_blueprint(usage.blueprint)
     app.register_blueprint(billing.blueprint)
     app.register_blueprint(tasks.blueprint)
+    app.register_blueprint(notices.blueprint)
+    app.extensions["send_queued_mails"] = notices.send_queued_mails
     app.register_blueprint(pricing.blueprint)
     app.register_blueprint(webhooks.webhooks)
     app.register_blueprint(health.blueprint)

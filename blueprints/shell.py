@@ -15,6 +15,7 @@ from services.accounts.access import OpenAccount, first_account_slug, open_accou
 from services.accounts.memberships import belongings_of
 from services.accounts.sessions import SignedIn
 from services.ledger.balances import Position, positions
+from services.notices.notices import unread_count
 from services.usage.report import meters_of
 
 CONSOLE = "/operator"
@@ -91,6 +92,8 @@ class Shell:
     accounts: list[AccountEntry]
     balances: list[ShownBalance]
     usage: ShownUsage | None
+    notices_href: str | None
+    unread: int
     overview_href: str | None
     buy_href: str | None
     buy_label: str | None
@@ -138,6 +141,8 @@ def shell_for(visitor: SignedIn) -> Shell:
         balances=[
             ShownBalance(p.credit_type, p.name, filters.format_credits(p.available, p)) for p in shown
         ],
+        notices_href=f"{home}/notices" if shows_money else None,
+        unread=unread_count(account.id, visitor.user_id) if shows_money and account else 0,
         usage=_tightest(account if shows_money else None),
         overview_href=f"{home}/overview" if home else None,
         buy_href=f"{home}/billing?{'add-funds' if is_wallet else 'buy-credits'}=1" if may_buy else None,

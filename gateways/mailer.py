@@ -28,6 +28,7 @@ class Mail:
     subject: str
     text: str
     html: str
+    unsubscribe_url: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,22 @@ class Mailer:
             log.info("Mail to %s\nSubject: %s\n\n%s", mail.to, mail.subject, mail.text)
             return None
         return self._threads.submit(self._deliver, mail)
+
+    def deliver(self, mail: Mail) -> tuple[str, str | None]:
+        """Send a mail now: sent, temporary or permanent, and the error. For whoever tries again later."""
+        if self._server is None:
+            log.info("Mail to %s\nSubject: %s\n\n%s", mail.to, mail.subject, mail.text)
+            return "sent", None
+        try:
+            self._transmit(_message(mail, self._sender))
+        except (smtplib.SMTPRecipientsRefused, ValueError) as error:
+            return "permanent", f"{type(error).__name__}: {error}"
+        except smtplib.SMTPResponseException as error:
+            kind = "permanent" if 500 <= error.smtp_code < 600 else "temporary"
+            return kind, f"{error.smtp_code} {error.smtp_error!r}"
+        except (OSError, smtplib.SMTPException) as error:
+            return "temporary", f"{type(error).__name__}: {error}"
+        return "sent", None
 
     def close(self) -> None:
         """Wait for what is under way and stop."""
@@ -121,6 +138,9 @@ def _message(mail: Mail, sender: str) -> EmailMessage:
     message["Date"] = formatdate(localtime=False)
     message["Message-ID"] = make_msgid(domain=sender.rpartition("@")[2].strip("> ") or "localhost")
     message["Auto-Submitted"] = "auto-generated"
+    if mail.unsubscribe_url:
+        message["List-Unsubscribe"] = f"<{mail.unsubscribe_url}>"
+        message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
     message.set_content(mail.text)
     message.add_alternative(mail.html, subtype="html")
     return message

@@ -15,6 +15,7 @@ from jobs import (
     prune,
     reconcile,
     release_holds,
+    send_notices,
     verify_ledger,
 )
 
@@ -94,7 +95,11 @@ JOBS: tuple[Job, ...] = (
     ),
     Job(
         "monthly-grants", Every(timedelta(minutes=10)), monthly_grants.run,
-        "Grants each month's credits of plans that were given without Stripe.",
+        "Grants each month's credits of annual and of given plans; begins what follows a change of rhythm.",
+    ),
+    Job(
+        "send-notices", Every(timedelta(minutes=1)), send_notices.run,
+        "Tells of low balances, credits about to expire and receipts; sends the mails that wait.",
     ),
     Job(
         "reconcile", Daily(time(2, 40)), reconcile.run,

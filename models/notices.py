@@ -49,6 +49,17 @@ class NoticeSetting(Base):
     by_mail: Mapped[bool]
 
 
+class Unsubscribed(Base):
+    """An address that wants no more mails of a kind from an account."""
+
+    __tablename__ = "unsubscribed"
+
+    account_id: Mapped[int] = mapped_column(ForeignKey("accounts.id", ondelete="RESTRICT"), primary_key=True)
+    kind: Mapped[str] = mapped_column(String(40), primary_key=True)
+    address: Mapped[str] = mapped_column(String(320), primary_key=True, comment="In small letters")
+    created_at: Mapped[datetime] = mapped_column(comment="Wall clock")
+
+
 class LowBalance(Base):
     """Below how many credits an account is warned, and whether it has been since it was above."""
 
@@ -82,9 +93,7 @@ class OutboxMail(Base):
     notice_id: Mapped[int | None] = mapped_column(ForeignKey("notices.id", ondelete="RESTRICT"), index=True)
     kind: Mapped[str] = mapped_column(String(40))
     recipient: Mapped[str] = mapped_column(String(320))
-    subject: Mapped[str] = mapped_column(String(255))
-    text_body: Mapped[str | None] = mapped_column(Text, comment="Dropped when pruned")
-    html_body: Mapped[str | None] = mapped_column(Text, comment="Dropped when pruned")
+    subject: Mapped[str] = mapped_column(String(255), comment="Once it was tried; rendered when sent")
     state: Mapped[str] = mapped_column(String(10), default="queued")
     attempts: Mapped[int] = mapped_column(default=0)
     error: Mapped[str | None] = mapped_column(Text)

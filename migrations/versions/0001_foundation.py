@@ -936,14 +936,25 @@ def upgrade() -> None:
         postgresql_where=sa.text("ended_at IS NULL"),
     )
     op.create_table(
+        "unsubscribed",
+        sa.Column("account_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("kind", sa.String(length=40), nullable=False),
+        sa.Column("address", sa.String(length=320), nullable=False, comment="In small letters"),
+        sa.Column("created_at", sa.BigInteger(), nullable=False, comment="Wall clock"),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["accounts.id"], name=op.f("fk_unsubscribed_account_id"), ondelete="RESTRICT"
+        ),
+        sa.PrimaryKeyConstraint("account_id", "kind", "address", name=op.f("pk_unsubscribed")),
+    )
+    op.create_table(
         "outbox_mails",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("notice_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("kind", sa.String(length=40), nullable=False),
         sa.Column("recipient", sa.String(length=320), nullable=False),
-        sa.Column("subject", sa.String(length=255), nullable=False),
-        sa.Column("text_body", sa.Text(), nullable=True, comment="Dropped when pruned"),
-        sa.Column("html_body", sa.Text(), nullable=True, comment="Dropped when pruned"),
+        sa.Column(
+            "subject", sa.String(length=255), nullable=False, comment="Once it was tried; rendered when sent"
+        ),
         sa.Column("state", sa.String(length=10), nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("error", sa.Text(), nullable=True),

@@ -22,8 +22,9 @@ from services.billing.period_credits import Month, grant_month, grant_upgrade, g
 from services.billing.standing import settle_standing
 from services.billing.subscriptions import PROVIDER_ZONE
 from services.catalog.entitlements import open_subscription
-from services.clock import business_now, wall_now
+from services.clock import business_now, iso, wall_now
 from services.ledger.opening import lock_accounts
+from services.notices.notices import notify
 from services.periods import month_index, months_after
 from services.unit_of_work import atomic
 
@@ -113,6 +114,7 @@ def _mirror(facts: SubscriptionFacts, prices: dict[str, PriceFacts], actor: str)
     account_id = _account_of(facts)
     lock_accounts(account_id)
     row = _row_of(facts.id)
+    before = row.plan.name if row is not None else None
     if row is None:
         row = _begun(facts, account_id, plan_of_price(facts.price), actor)
         if row is None:
@@ -120,6 +122,7 @@ def _mirror(facts: SubscriptionFacts, prices: dict[str, PriceFacts], actor: str)
     if row.ended_at is not None:
         return
     _take_over(row, facts, plan_of_price(facts.price))
+    _tell(row, before)
     if facts.card is not None:
         keep_card(account_id, facts.card)
     db.session.flush()
@@ -185,6 +188,16 @@ def _take_over(row: Subscription, facts: SubscriptionFacts, told: Plan) -> None:
         row.past_due_since = row.past_due_since or business_now()
     else:
         row.past_due_since = None
+
+
+def _tell(row: Subscription, before: str | None) -> None:
+    """Tell of a plan that began, changed or ended."""
+    db.session.flush()
+    db.session.refresh(row)
+    now = "" if row.ended_at is not None else row.plan.name
+    if now != before:
+        key = f"plan:{row.public_id}:{row.plan_id if now else 'ended'}:{iso(row.current_period_start)}"
+        notify(row.account_id, "plan_changed", key, before=before or "", now=now)
 
 
 def keep_card(account_id: int, card: CardFacts, *, consented_by: str | None = None) -> None:
@@ -316,3 +329,9 @@ def _note_unpaid(invoice: InvoiceFacts) -> None:
     payment.failure = words[:500] if is_asked else "It was cancelled; nothing is owed for it."
     payment.hosted_invoice_url = invoice.hosted_invoice_url if is_asked else None
     payment.stripe_payment_intent_id = invoice.payment_intent_id
+    if is_asked:
+        notify(
+            row.account_id, "card_needs_confirmation" if invoice.needs_action else "payment_failed",
+            f"invoice:{invoice.id}", what=payment.description, amount_cents=payment.amount_cents,
+            currency=payment.currency, reason=words[:200], url=invoice.hosted_invoice_url,
+        )  # fmt: skip

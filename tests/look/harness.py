@@ -59,6 +59,8 @@ class Shell:
     buy_href: str | None = "/samples/billing?buy-credits=1"
     buy_label: str | None = "Buy credits"
     usage: dict[str, Any] | None = None
+    notices_href: str | None = "/notices"
+    unread: int = 2
     user_name: str = "Mara Lindqvist"
     user_email: str = "mara@northwind.example"
     is_operator: bool = True

@@ -1,0 +1,201 @@
+"""Notices once per crossing, their mails through the outbox, what is wanted and what is not."""
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import time_machine
+from flask import Flask
+from sqlalchemy import select
+
+from extensions import db
+from gateways.mailer import Mail
+from models.billing import Payment
+from models.catalog import Catalog, CreditType
+from models.notices import LowBalance, Notice, OutboxMail
+from services.catalog.presets import load_preset
+from services.ledger.debits import Spend, spend_credits
+from services.ledger.grants import Incoming, grant_credits
+from services.notices.notices import (
+    mark_read,
+    notices_of,
+    notify,
+    set_threshold,
+    set_wishes,
+    unread_count,
+    unsubscribe,
+)
+from services.notices.sweeps import sweep_all
+from services.usage.meters import Increment, record_usage
+from tests.conftest import make_account
+from tests.visitor import fresh, make_person
+
+NOW = datetime(2026, 3, 1, 9, tzinfo=UTC)
+DEVTOOLS = Path(__file__).resolve().parents[3] / "catalogs" / "devtools.toml"
+
+
+class Post:
+    """A mail server that takes, refuses or is away, as the test says."""
+
+    def __init__(self) -> None:
+        self.sent: list[Mail] = []
+        self.answer: tuple[str, str | None] = ("sent", None)
+
+    def deliver(self, mail: Mail) -> tuple[str, str | None]:
+        if self.answer[0] == "sent":
+            self.sent.append(mail)
+        return self.answer
+
+
+@pytest.fixture
+def account(either_app: Flask) -> int:
+    load_preset(DEVTOOLS)
+    account_id = make_account(
+        "acme", email="bills@acme.example", catalog_id=db.session.scalar(select(Catalog.id))
+    )
+    make_person("ann@acme.example", account_id)
+    make_person("vic@acme.example", account_id, "viewer")
+    return account_id
+
+
+@pytest.fixture
+def post(either_app: Flask) -> Post:
+    box = Post()
+    either_app.extensions["mailer"] = box
+    return box
+
+
+@pytest.fixture
+def send(either_app: Flask) -> Callable[[], dict[str, int]]:
+    return either_app.extensions["send_queued_mails"]
+
+
+def told() -> list[tuple[str, dict]]:
+    fresh()
+    return [
+        (row.kind, json.loads(row.facts)) for row in db.session.scalars(select(Notice).order_by(Notice.id))
+    ]
+
+
+def queued() -> list[tuple[str, str]]:
+    fresh()
+    rows = db.session.scalars(select(OutboxMail).order_by(OutboxMail.id))
+    return [(row.recipient, row.state) for row in rows]
+
+
+def test_a_crossing_is_told_once_to_whom_it_concerns(account: int) -> None:
+    assert notify(account, "plan_changed", "k", before="", now="Pro")
+    assert not notify(account, "plan_changed", "k", before="", now="Pro")
+    assert told() == [("plan_changed", {"before": "", "now": "Pro"})]
+    assert queued() == [("bills@acme.example", "queued"), ("ann@acme.example", "queued")]
+
+
+def test_usage_warns_at_each_step_once_a_window(account: int) -> None:
+    with time_machine.travel(NOW, tick=False):
+        for quantity in (79, 1, 1, 9, 10):
+            record_usage(Increment(account_id=account, meter="predictions", quantity=quantity, actor="t"))
+        assert [(kind, facts["step"]) for kind, facts in told()] == [
+            ("limit_warning", 80), ("limit_warning", 90), ("limit_warning", 100)
+        ]  # fmt: skip
+    with time_machine.travel(NOW + timedelta(days=31), tick=False):
+        record_usage(Increment(account_id=account, meter="predictions", quantity=85, actor="t"))
+        assert told()[-1][1]["step"] == 80 and len(told()) == 4
+
+
+def test_a_step_that_is_skipped_is_not_told(account: int) -> None:
+    record_usage(Increment(account_id=account, meter="predictions", quantity=100, actor="t"))
+    assert [facts["step"] for _, facts in told()] == [100]
+
+
+def test_a_low_balance_is_told_each_time_it_falls(account: int) -> None:
+    type_id = db.session.scalar(select(CreditType.id))
+    assert type_id is not None
+    give = {"account_id": account, "credit_type": "credits", "actor": "t"}
+    grant_credits(Incoming(amount=100, source="bonus", **give))
+    set_threshold(account, type_id, 50, "user:1")
+    seen = []
+    for spent, granted in ((40, 0), (20, 0), (5, 0), (0, 100), (100, 0)):
+        if spent:
+            spend_credits(Spend(amount=spent, **give))
+        if granted:
+            grant_credits(Incoming(amount=granted, source="bonus", **give))
+        sweep_all()
+        seen.append(sum(kind == "low_balance" for kind, _ in told()))
+    assert seen == [0, 1, 1, 1, 2]
+    set_threshold(account, type_id, None, "user:1")
+    assert db.session.scalar(select(LowBalance)) is None
+
+
+def test_credits_that_expire_within_a_week_are_told_once(account: int) -> None:
+    with time_machine.travel(NOW, tick=False):
+        for days in (6, 6, 8):
+            grant_credits(
+                Incoming(account_id=account, credit_type="credits", amount=10, source="bonus", actor="t",
+                         expires_at=NOW + timedelta(days=days))
+            )  # fmt: skip
+        assert (sweep_all(), sweep_all()) == (1, 0)
+        assert told()[0][1]["amount"] == 20
+    with time_machine.travel(NOW + timedelta(days=2), tick=False):
+        assert sweep_all() == 1
+
+
+def test_a_payment_is_receipted_by_mail(account: int, post: Post, send: Callable[[], dict[str, int]]) -> None:
+    now = datetime.now(UTC)
+    db.session.add(
+        Payment(public_id="p", account_id=account, description="1,000 credits", amount_cents=3500, currency="usd",
+                status="paid", created_at=now, paid_at=now)
+    )  # fmt: skip
+    db.session.commit()
+    assert (sweep_all(), sweep_all()) == (1, 0)
+    assert send() == {"sent": 2}
+    mail = post.sent[0]
+    assert (mail.to, mail.subject) == ("bills@acme.example", "Acme: Receipt: 1,000 credits")
+    assert "$35.00" in mail.text and "/home/acme/billing" in mail.html and "/unsubscribe/" in mail.text
+    assert notices_of(account, 1) == []  # receipts go by mail alone
+    assert send() == {}
+
+
+def test_mail_is_tried_again_and_given_up(
+    account: int, post: Post, send: Callable[[], dict[str, int]]
+) -> None:
+    unsubscribe(account, "plan_changed", "ann@acme.example")
+    with time_machine.travel(NOW, tick=False) as clock:
+        notify(account, "plan_changed", "k", before="", now="Pro")
+        post.answer = ("temporary", "451 later")
+        assert (send(), send()) == ({"temporary": 1}, {})
+        clock.shift(timedelta(minutes=2))
+        assert send() == {"temporary": 1}
+        post.answer = ("sent", None)
+        clock.shift(timedelta(minutes=6))
+        assert send() == {"sent": 1}
+        notify(account, "plan_changed", "l", before="", now="Team")
+        post.answer = ("permanent", "550 nobody")
+        assert send() == {"permanent": 1}
+        clock.shift(timedelta(days=9))
+        assert send() == {}
+    fresh()
+    rows = db.session.scalars(select(OutboxMail).order_by(OutboxMail.id)).all()
+    assert [(row.state, row.attempts, row.error) for row in rows] == [
+        ("sent", 3, None),
+        ("failed", 1, "550 nobody"),
+    ]
+
+
+def test_what_is_wanted_decides_but_not_of_money_owed(account: int) -> None:
+    set_wishes(account, set(), set(), "user:1")
+    for kind in ("plan_changed", "payment_failed"):
+        unsubscribe(account, kind, "bills@acme.example")
+        facts = {"before": "", "now": "Pro"} if kind == "plan_changed" else {}
+        assert notify(account, kind, kind, **facts)
+    assert queued() == [("bills@acme.example", "queued"), ("ann@acme.example", "queued")]
+    assert [row.is_shown for row in db.session.scalars(select(Notice))] == [False, False]
+
+
+def test_reading_is_each_persons_own(account: int) -> None:
+    notify(account, "plan_changed", "a", before="", now="Pro")
+    mark_read(account, 1)
+    notify(account, "plan_changed", "b", before="Pro", now="Team")
+    assert (unread_count(account, 1), unread_count(account, 2)) == (1, 2)
+    assert [each.is_read for each in notices_of(account, 1)] == [False, True]
