@@ -24,6 +24,7 @@ class Replies:
 
     def __init__(self, store: Store):
         self._store = store
+        store.query("DELETE FROM replies WHERE kept_at <= ?", store.now() - KEPT_SECONDS)
         self._busy: set[str] = set()
         self._lock = threading.Lock()
 
@@ -54,8 +55,12 @@ class Replies:
 
         Raises StripeProblem where the key stands for another call.
         """
-        self._store.query("DELETE FROM replies WHERE kept_at <= ?", self._store.now() - KEPT_SECONDS)
-        rows = self._store.query("SELECT fingerprint, status, body FROM replies WHERE key = ?", key)
+        if key is None:
+            return None
+        rows = self._store.query(
+            "SELECT fingerprint, status, body FROM replies WHERE key = ? AND kept_at > ?",
+            key, self._store.now() - KEPT_SECONDS,
+        )  # fmt: skip
         if not rows:
             return None
         kept_mark, status, body = rows[0]
@@ -72,7 +77,8 @@ class Replies:
         if key is not None:
             self._store.query(
                 "INSERT INTO replies (key, fingerprint, status, body, kept_at) VALUES (?, ?, ?, ?, ?) "
-                "ON CONFLICT (key) DO UPDATE SET status = excluded.status, body = excluded.body",
+                "ON CONFLICT (key) DO UPDATE SET fingerprint = excluded.fingerprint, status = excluded.status, "
+                "body = excluded.body, kept_at = excluded.kept_at",
                 key, mark, status, json.dumps(body), self._store.now(),
             )  # fmt: skip
 
