@@ -1,5 +1,7 @@
 """Mails of the product: rendered here, sent by the gateway after everything is committed."""
 
+from urllib.parse import quote
+
 from flask import Flask, current_app, render_template
 from flask_babel import gettext as _
 
@@ -43,10 +45,14 @@ def send_password_reset(email: str, issued: IssuedToken | None) -> None:
         _mailer().send(mail)
 
 
-def send_registration(email: str, issued: IssuedToken | None) -> None:
-    """Send a link to register with, or word that the address has an account already."""
+def send_registration(email: str, issued: IssuedToken | None, wanted: str | None = None) -> None:
+    """Send a link to register with, or word that the address has an account already.
+
+    ``wanted``: the path to come to afterwards; the link may be opened in another browser.
+    """
     if issued:
-        send("registration", email, _("Finish signing up"), link=link_to("register", issued.secret))
+        link = link_to("register", issued.secret) + (f"?next={quote(wanted, safe='')}" if wanted else "")
+        send("registration", email, _("Finish signing up"), link=link)
     else:
         link = f"{_settings().base_url}/sign-in"
         send("registered_already", email, _("You have an account already"), link=link)

@@ -1,8 +1,9 @@
 """What a one-time link opens: an invitation, a new password, registration, the first operator."""
 
+import functools
 import logging
 
-from flask import Response, abort, current_app, flash, redirect, render_template, session, url_for
+from flask import Response, abort, current_app, flash, redirect, render_template, request, session, url_for
 from flask_babel import gettext as _
 from flask_login import current_user
 
@@ -125,7 +126,8 @@ def register() -> Answer:
 def send_registration() -> Answer:
     """Send a link, or word that there is an account: the answer is the same."""
     _require_open_registration()
-    return _mailed_link("auth/register.html", registration.request_registration, mail.send_registration)
+    send = functools.partial(mail.send_registration, wanted=safe_path(session.get(WANTED)))
+    return _mailed_link("auth/register.html", registration.request_registration, send)
 
 
 @blueprint.get("/register/<token>")
@@ -134,6 +136,7 @@ def finish_registration(token: str) -> Answer:
     """The form for name, account and password."""
     _require_open_registration()
     email = registration.check_registration(token)
+    _remember_plan()
     return render_template("auth/finish_registration.html", form=RegisterForm(), email=email)
 
 
@@ -143,6 +146,7 @@ def finish_registration_now(token: str) -> Answer:
     """Make the person and the account."""
     _require_open_registration()
     email = registration.check_registration(token)
+    _remember_plan()
     form = RegisterForm()
     if form.validate():
         try:
@@ -208,6 +212,13 @@ def _signed_in_as(user_id: int) -> Response:
     token = open_session(user_id, browser.address, browser.user_agent)
     wanted = safe_path(session.pop(WANTED, None))
     return browser_session.begin(redirect(wanted or url_for("auth.start"), 303), token)
+
+
+def _remember_plan() -> None:
+    """What was chosen before the mail was sent comes along in its link; nothing but the plans may."""
+    wanted = safe_path(request.args.get("next"))
+    if wanted and wanted.partition("?")[0] == url_for("pricing.choose"):
+        session[WANTED] = wanted
 
 
 def _require_open_registration() -> None:

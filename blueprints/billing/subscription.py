@@ -40,12 +40,13 @@ def plans(account: OpenAccount) -> str:
     subscription, usage = subscription_of(account.id), usage_of(account.id)
     offered = plans_for(account.id)
     used = {meter.code: meter.used for meter in usage.meters}
-    asked = request.args.get("interval")
+    asked, picked = request.args.get("interval"), request.args.get("plan")
     return render_template(
         "pricing/plans.html",
         account=account,
         plans=offered,
         used=used,
+        chosen=next((plan for plan in offered if plan.code == picked and not plan.is_default), None),
         subscription=subscription,
         recommendation=recommended_plan(offered, subscription.plan, used),
         interval=asked if asked in INTERVALS else subscription.interval or "month",

@@ -1,5 +1,6 @@
 """Documents as PDF: any script, the same bytes for the same content."""
 
+import unicodedata
 from dataclasses import replace
 from datetime import UTC, datetime
 from io import BytesIO
@@ -36,10 +37,12 @@ class TestPdf:
         ["Ελλάς Київ Łódź", "日本語 中文 한국어", "שלום", "مرحبا", "नमस्ते", "ไทย", "বাংলা", "தமிழ்", "ქართული",
          "Հայերեն", "ខ្មែរ", "ລາວ", "မြန်မာ", "සිංහල", "አማርኛ"],
     )  # fmt: skip
-    def test_any_script_renders(self, name: str, caplog: pytest.LogCaptureFixture) -> None:
-        made = pdf_of(replace(RECEIPT, parties=(RECEIPT.parties[0], Party("To", (name,)))))
-        assert made.startswith(b"%PDF") and len(made) < 200_000
-        assert "missing" not in caplog.text
+    def test_any_script_renders(self, name: str) -> None:
+        document = replace(RECEIPT, parties=(RECEIPT.parties[0], Party("To", (name,))))
+        assert len(pdf_of(document)) < 200_000
+        # A character that no font has leaves nothing to read; marks may be drawn with their letter.
+        letters = {letter for letter in name if unicodedata.category(letter).startswith("L")}
+        assert letters - set(unicodedata.normalize("NFC", text_of(document))) == set()
 
     def test_what_no_font_has_does_not_stop_it(self) -> None:
         assert pdf_of(replace(RECEIPT, note="\U0001f9ff \u0000 \ue000")).startswith(b"%PDF")

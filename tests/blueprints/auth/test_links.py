@@ -153,6 +153,29 @@ class TestRegistration:
         assert (account.name, membership.account_id, membership.role) == ("Nora & Co", account.id, "owner")
         assert visitor.get("/").headers["Location"] == f"/home/{account.slug}/overview"
 
+    @pytest.mark.parametrize(
+        ("wanted", "comes_to"),
+        [
+            (None, "/plans?plan=pro&interval=year"),
+            ("/plans?plan=basic", "/plans?plan=basic"),
+            ("/sign-out", "/"),
+            ("//evil.example/plans", "/"),
+        ],
+    )
+    def test_the_plan_that_was_chosen_comes_along(
+        self, open_app: Flask, outbox: Outbox, wanted: str | None, comes_to: str
+    ) -> None:
+        asking, finishing = Visitor(open_app), Visitor(open_app)
+        asking.get("/plans?plan=pro&interval=year")
+        asking.post("/register", {"email": "new@example.com"})
+        link = outbox.path()
+        if wanted is not None:
+            link = f"{link.partition('?')[0]}?next={wanted}"
+        assert finishing.get(link).status_code == 200
+        form = {"name": "Nora", "account_name": "Nora & Co", "password": PASSWORD}
+        assert finishing.post(link, form).headers["Location"] == comes_to
+        assert db.session.query(Account).one().name == "Nora & Co"
+
     def test_a_known_address_gets_the_same_page_and_another_mail(
         self, open_app: Flask, outbox: Outbox
     ) -> None:

@@ -76,13 +76,26 @@ class TestSubscribing:
     ) -> None:
         load_preset(Path(__file__).resolve().parents[3] / "catalogs" / "studio.toml")
         stranger = Visitor(app)
-        assert 'href="/plans?interval=year"' in stranger.get("/pricing/shelf?interval=year").text
+        shown = stranger.get("/pricing/shelf?interval=year").text
+        assert 'href="/plans?plan=basic&amp;interval=year"' in shown
         assert "Contact us" in stranger.get("/pricing/devtools").text
         answer = stranger.get("/plans?interval=year")
         assert answer.headers["Location"] == "/sign-in?next=/plans?interval%3Dyear"
         make_person("eve@example.com", someone.account_id)
         member = signed_in(app, "eve@example.com")
         assert member.get("/plans?interval=year").headers["Location"] == f"{PLANS}?interval=year"
+        there = member.get("/plans?plan=basic&interval=year").headers["Location"]
+        assert there == f"{PLANS}?plan=basic&interval=year"
+        assert "You chose Basic" in member.get(there).text
+        assert member.get("/plans?plan=//evil&interval=year").headers["Location"] == f"{PLANS}?interval=year"
+
+    def test_prices_show_an_account_its_own_plan(
+        self, app: Flask, owner: Visitor, someone: Subscriber
+    ) -> None:
+        someone.subscribe("basic")
+        own, strange = owner.get("/pricing/shelf").text, Visitor(app).get("/pricing/shelf").text
+        assert "Current plan" in own and "Your plans" in own and "off the first" not in own
+        assert "Current plan" not in strange and "off the first" in strange
 
 
 class TestChanging:
