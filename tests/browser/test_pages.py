@@ -40,8 +40,13 @@ def _confirm(page: Any) -> None:
 
 def _receipt(page: Any) -> None:
     page.goto(f"{HOME}/billing")
-    page.get_by_role("link", name="Receipt").first.click()
+    page.get_by_role("link", name="Invoice").first.click()
     page.wait_for_url("**/sandbox/invoices/**")
+
+
+def _own_prices(page: Any) -> None:
+    page.goto("/home/byteworks/overview")
+    page.goto("/pricing/devtools")
 
 
 def _first_event(page: Any) -> None:
@@ -71,6 +76,8 @@ SIGNED_IN: dict[str, Callable[[Any], None]] = {
     "buy credits": _at(f"{HOME}/billing?buy-credits=1"),
     "cancel a plan": _at("/home/byteworks/billing?cancel=1"),
     "plans": _at("/home/byteworks/plans"),
+    "plan chosen": _at("/home/byteworks/plans?plan=team&interval=year"),
+    "own prices": _own_prices,
     "notices": _at("/home/byteworks/notices"),
     "settings of notices": _at("/home/byteworks/notices/settings"),
     "try a task": _at("/home/northwind/tasks/try?quantity-poster=400"),

@@ -42,7 +42,7 @@ def test_good_card_brings_credits_a_line_with_its_lot_and_a_receipt(page: Any, v
     page.goto(f"{HOME}/billing")
     payment = page.locator("tbody tr").first
     assert "$9.00" in payment.inner_text() and "Paid" in payment.inner_text()
-    payment.get_by_role("link", name="Receipt").click()
+    payment.get_by_role("link", name="Invoice").click()
     page.wait_for_url("**/sandbox/invoices/**")
     assert page.locator(".sum").inner_text().split() == ["Total", "$9.00"]
 
