@@ -6,7 +6,7 @@ import flask_babel
 from flask import current_app, render_template
 from itsdangerous import BadSignature, URLSafeSerializer
 
-from blueprints.access import public
+from blueprints.access import declared, public
 from blueprints.notices.blueprint import blueprint
 from blueprints.notices.words import kind_name, words_of
 from errors import NotFound
@@ -63,7 +63,7 @@ def leave(token: str) -> str:
 
 @blueprint.post("/unsubscribe/<token>")
 @csrf.exempt
-@public
+@declared("token:unsubscribe")
 def unsubscribe(token: str) -> str:
     """No more of them; mail programs send this by themselves (RFC 8058)."""
     account_id, kind, address = _told(token)
