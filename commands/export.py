@@ -9,7 +9,8 @@ from flask.cli import AppGroup
 
 from commands.refusals import one_line_refusals
 from services.accounts.accounts import MOST_PER_PAGE, account_by_name, account_view, list_accounts
-from services.ledger.export import COLUMNS, csv_of_record, csv_row, lines_of, record_of
+from services.export_formats import csv_of_record, csv_row
+from services.ledger.export import AMOUNTS, COLUMNS, lines_of, record_of
 from services.ledger.history import HistoryQuery
 
 group = AppGroup("export", help="What the ledger holds, for other programs.")
@@ -45,7 +46,7 @@ def _csv(records: Iterator[dict[str, Any]]) -> Iterator[str]:
     """The head, then a record a line."""
     yield csv_row(("account", *COLUMNS))
     for record in records:
-        yield csv_of_record(record)
+        yield csv_of_record(record, AMOUNTS)
 
 
 def _chosen(name: str | None) -> Iterator[tuple[int, str]]:

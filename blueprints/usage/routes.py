@@ -1,19 +1,21 @@
-"""The history of credits: filters, pages of 50, one line with its lots, CSV."""
+"""The history of credits: filters, pages of 50, one line with its lots, CSV and JSON."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from flask import Blueprint, Flask, Response, current_app, render_template, request, url_for
+from flask import Blueprint, Response, render_template, request, url_for
 from flask_babel import format_date
 
 from blueprints.access import account_member
+from blueprints.downloads import download
 from blueprints.usage.forms import HistoryFilters
 from services.accounts.access import OpenAccount
+from services.export_formats import FORMATS
 from services.ledger.balances import positions
 from services.ledger.course import course_of
-from services.ledger.export import csv_page
-from services.ledger.history import HistoryPage, HistoryQuery, allocations_of, history, line_of
+from services.ledger.export import AMOUNTS, COLUMNS, record_page
+from services.ledger.history import HistoryPage, allocations_of, history, line_of
 from services.usage.report import PERIODS, usage_of
 
 blueprint = Blueprint("usage", __name__)
@@ -51,7 +53,9 @@ def show(account: OpenAccount) -> str:
         filters=filters,
         page=page,
         first=(page_number - 1) * query.limit + 1,
-        csv_href=url_for("usage.csv", account=account.slug, **_chosen()),
+        file_href={
+            form: url_for("usage.file", account=account.slug, form=form, **_chosen()) for form in FORMATS
+        },
         is_filtered=bool(_chosen()),
         chosen=_chosen(),
         view=_view(),
@@ -119,29 +123,12 @@ def line(account: OpenAccount, transaction_id: int) -> str:
     )
 
 
-@blueprint.get("/home/<account>/usage.csv")
+@blueprint.get("/home/<account>/usage.<any(csv, json):form>")
 @account_member("viewer")
-def csv(account: OpenAccount) -> Response:
-    """The filtered history as CSV, streamed."""
-    filters = _filters(positions(account.id))
-    return Response(
-        _csv_chunks(
-            current_app._get_current_object(), filters.query(account.id, account.time_zone, None, None)
-        ),
-        mimetype="text/csv",
-        headers={"Content-Disposition": f'attachment; filename="{account.slug}-history.csv"'},
-    )
-
-
-def _csv_chunks(app: Flask, query: HistoryQuery) -> Iterator[str]:
-    """Each page in an application context of its own: none is held while the reader is slow."""
-    cursor = None
-    while True:
-        with app.app_context():
-            text, cursor = csv_page(query, cursor)
-        yield text
-        if cursor is None:
-            return
+def file(account: OpenAccount, form: str) -> Response:
+    """The filtered history as CSV or JSON, streamed."""
+    query = _filters(positions(account.id)).query(account.id, account.time_zone, None, None)
+    return download(f"{account.slug}-history", form, COLUMNS, AMOUNTS, partial(record_page, query))
 
 
 def _filters(types: list[Any]) -> HistoryFilters:

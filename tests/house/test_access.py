@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import pytest
 from flask import Flask
-from werkzeug.routing import Rule
+from werkzeug.routing import AnyConverter, Rule
 
 from blueprints.access import access_of, declare, declared, public, require_declarations
 from services.accounts.access import RANKS
@@ -40,6 +40,8 @@ class Town:
 
     @staticmethod
     def _nothing(rule: Rule, name: str) -> object:
+        if isinstance(rule._converters[name], AnyConverter):
+            return min(rule._converters[name].items)
         converter = type(rule._converters[name]).__name__
         return 999_999 if "Integer" in converter or "RowId" in converter else "nothing"
 

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import re
 from datetime import timedelta
 
@@ -40,7 +41,7 @@ def cells(answer_text: str) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(answer_text)))
 
 
-@pytest.mark.parametrize("path", [PATH, f"{PATH}.csv", f"{PATH}/1"])
+@pytest.mark.parametrize("path", [PATH, f"{PATH}.csv", f"{PATH}.json", f"{PATH}/1"])
 class TestWhoMaySee:
     def test_anonymous_is_sent_to_sign_in(self, app: Flask, home: Household, path: str) -> None:
         assert Visitor(app).get(path).headers["Location"].startswith("/sign-in")
@@ -168,5 +169,27 @@ class TestCourse:
         page = viewer.get("/home/acme/usage?days=7&text=a").text
         assert "Spent per day, and the balance" in page
         assert 'name="days" value="7"' in page and "days=90&amp;text=a" in page
-        swapped = viewer.get("/home/acme/usage?days=7", headers={"HX-Request": "true", "HX-Target": "history"})
+        swapped = viewer.get(
+            "/home/acme/usage?days=7", headers={"HX-Request": "true", "HX-Target": "history"}
+        )
         assert "Spent per day" not in swapped.text and 'id="history"' in swapped.text
+
+
+class TestJson:
+    def test_same_lines_and_filters_as_the_screen(self, home: Household, viewer: Visitor) -> None:
+        made = [home.grant(1000)] + [home.spend(1) for _ in range(LINES_A_PAGE)]
+        answer = viewer.get(f"{PATH}.json")
+        assert answer.mimetype == "application/json"
+        assert answer.headers["Content-Disposition"] == 'attachment; filename="acme-history.json"'
+        assert [line["id"] for line in json.loads(answer.text)] == made[::-1]
+        spends = json.loads(viewer.get(f"{PATH}.json?type=usage").text)
+        assert [line["id"] for line in spends] == made[:0:-1]
+        assert json.loads(viewer.get(f"{PATH}.json?text=nowhere").text) == []
+
+    def test_page_links_to_it_with_the_filters(self, home: Household, viewer: Visitor) -> None:
+        home.grant(5)
+        text = viewer.get(f"{PATH}?type=usage").text
+        assert f'href="{PATH}.json?type=usage"' in text and f'href="{PATH}.csv?type=usage"' in text
+
+    def test_other_formats_are_not_there(self, home: Household, viewer: Visitor) -> None:
+        assert viewer.get(f"{PATH}.xml").status_code == 404

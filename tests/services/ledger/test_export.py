@@ -1,12 +1,15 @@
-"""The history as CSV."""
+"""The history as CSV and JSON."""
 
 import csv
 import io
+import json
+from typing import Any
 
 import pytest
 
+from services.export_formats import as_text_cell, csv_of_record, csv_row, json_part
 from services.ledger import export
-from services.ledger.export import COLUMNS, as_text_cell, csv_page
+from services.ledger.export import AMOUNTS, COLUMNS, record_page
 from services.ledger.history import HistoryQuery
 from tests.conftest import make_credit_type
 from tests.services.ledger.desk import Desk
@@ -15,12 +18,16 @@ from tests.services.ledger.desk import Desk
 def pages(desk: Desk, **values: object) -> list[str]:
     """The export as its reader asks for it, a page after the other."""
     query = HistoryQuery(account_id=desk.account_id, **values)  # type: ignore[arg-type]
-    text, cursor = csv_page(query, None)
-    found = [text]
+    records, cursor = record_page(query, None)
+    found = [csv_row(COLUMNS) + as_csv(records)]
     while cursor is not None:
-        text, cursor = csv_page(query, cursor)
-        found.append(text)
+        records, cursor = record_page(query, cursor)
+        found.append(as_csv(records))
     return found
+
+
+def as_csv(records: list[dict[str, Any]]) -> str:
+    return "".join(csv_of_record(record, AMOUNTS) for record in records)
 
 
 def lines(desk: Desk, **values: object) -> list[dict[str, str]]:
@@ -72,3 +79,13 @@ def test_other_text_is_kept(desk: Desk, text: str) -> None:
     assert as_text_cell(text) == text
     desk.grant(10, description=text)
     assert lines(desk)[0]["description"] == text
+
+
+@pytest.mark.parametrize("sizes", [[0], [1], [2, 1], [2, 2, 0]])
+def test_pages_of_json_make_one_list(sizes: list[int]) -> None:
+    pages = [[{"page": number, "place": place} for place in range(size)] for number, size in enumerate(sizes)]
+    last = len(pages) - 1
+    text = "".join(
+        json_part(page, is_first=number == 0, is_last=number == last) for number, page in enumerate(pages)
+    )
+    assert json.loads(text) == [record for page in pages for record in page]
