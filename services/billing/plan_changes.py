@@ -8,12 +8,12 @@ Source: docs/subscriptions.md, changing the plan.
 import hashlib
 import json
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
 from sqlalchemy import select
 
-from errors import Conflict, InvalidRequest, PaymentDeclined
+from errors import AccountFrozen, Conflict, InvalidRequest, PaymentDeclined
 from extensions import db
 from gateways.payments import Payments
 from gateways.subscriptions import ChangeRequest, NewSubscription, SubscriptionFacts
@@ -33,6 +33,8 @@ from services.ledger.opening import lock_accounts
 from services.unit_of_work import atomic
 
 Effect = Literal["now", "at_period_end"]
+# A preview older than this is looked at again; none may choose an instant at which less is due.
+PREVIEW_HOLDS = timedelta(minutes=15)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +133,7 @@ def change_plan(
     wanted = _wanted(account_id, plan_code, interval)
     if wanted.effect == "at_period_end":
         return _change_later(wanted, request_key, actor, payments)
-    at = prorated_at or business_now().replace(microsecond=0)
+    at = _agreed_instant(prorated_at)
     request = _request(wanted, payments, _key(wanted, request_key), at)
     if expected_cents is not None:
         due = payments.preview_change(request).amount_due_cents
@@ -141,7 +143,12 @@ def change_plan(
         _keep_going(wanted.subscription, f"{request.key}-resume", payments)
     facts = payments.change_subscription(request)
     if facts.has_pending_update:
-        return _unpaid(facts, actor, payments)
+        try:
+            return _unpaid(facts, actor, payments)
+        except PaymentDeclined:
+            # What was to happen with the period's end still is.
+            settle_pending(wanted.subscription.id, payments, f"{request.key}-again")
+            raise
     follow_subscription(facts.id, actor, payments)
     _note(account_id, "subscription.changed", actor, plan=plan_code, interval=interval)
     return ChangeOutcome("changed")
@@ -151,6 +158,8 @@ def _wanted(account_id: int, plan_code: str, interval: str) -> _Wanted:
     if interval not in ("month", "year"):
         raise InvalidRequest.of("interval", "must be month or year")
     plan, current = plan_named(account_id, plan_code), _paid_subscription(account_id)
+    if db.session.get_one(Account, account_id).status in ("frozen", "parked"):
+        raise AccountFrozen("The account is frozen: the plan cannot be changed.")
     if plan.is_default:
         raise InvalidRequest.of("plan", "is the free plan; cancel the subscription instead")
     price = plan.monthly_price_cents if interval == "month" else plan.annual_price_cents
@@ -161,6 +170,16 @@ def _wanted(account_id: int, plan_code: str, interval: str) -> _Wanted:
     if current.status != "active":
         raise Conflict("A payment is missing; make it before you change the plan.")
     return _Wanted(current, plan, interval, _effect(current, plan, interval))
+
+
+def _agreed_instant(prorated_at: datetime | None) -> datetime:
+    """The second that amounts are of: now, or that of a preview just made. Raises Conflict for another."""
+    now = business_now().replace(microsecond=0)
+    if prorated_at is None:
+        return now
+    if not now - PREVIEW_HOLDS <= prorated_at <= now:
+        raise Conflict("The amount is out of date. Look at the new one and confirm again.")
+    return prorated_at
 
 
 def _effect(current: Subscription, plan: Plan, interval: str) -> Effect:

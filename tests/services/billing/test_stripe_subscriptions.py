@@ -2,14 +2,16 @@
 
 import random
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from flask import Flask
 from sqlalchemy import select
 
-from errors import Conflict, InvalidRequest, PaymentDeclined
+from errors import AccountFrozen, Conflict, InvalidRequest, PaymentDeclined
 from extensions import db
+from models.accounts import Account
 from models.billing import Order, SavedCard
 from models.catalog import Plan
 from sandbox.billing_clock import advance
@@ -216,6 +218,32 @@ class TestChanging:
             change(someone, "pro", prorated_at=preview.prorated_at, expected_cents=1)
         assert someone.view().plan == "basic"
 
+    @pytest.mark.parametrize("minutes", [-16, 1, 60 * 24 * 30])
+    def test_no_instant_can_be_chosen_at_which_less_is_due(self, someone: Subscriber, minutes: int) -> None:
+        someone.subscribe("basic")
+        someone.move(utc(2028, 1, 1))
+        with pytest.raises(Conflict):
+            change(someone, "pro", prorated_at=utc(2028, 1, 1) + timedelta(minutes=minutes))
+        assert someone.view().plan == "basic"
+
+    def test_a_declined_upgrade_leaves_the_pending_change(self, someone: Subscriber) -> None:
+        someone.subscribe("pro")
+        change(someone, "basic")
+        someone.use_card(LATER_DECLINED)
+        with pytest.raises(PaymentDeclined):
+            change(someone, "max")
+        someone.hear()
+        assert (someone.view().plan, someone.view().pending_plan) == ("pro", "basic")
+        (subscription,) = someone.shop.server.store.all("subscription")
+        assert subscription["items"]["data"][0]["price"]["unit_amount"] == 1000
+
+    def test_a_frozen_account_changes_nothing(self, someone: Subscriber) -> None:
+        someone.subscribe("basic")
+        db.session.get_one(Account, someone.account_id).status = "frozen"
+        db.session.commit()
+        with pytest.raises(AccountFrozen):
+            change(someone, "pro")
+
     def test_a_form_sent_twice_changes_once(self, someone: Subscriber) -> None:
         someone.subscribe("basic")
         given = {"request_key": "one", "actor": "u", "payments": someone.shop.payments, "prorated_at": START}
@@ -354,7 +382,7 @@ class TestCards:
 class TestSync:
     def test_twice_is_once_and_a_changed_price_replaces_the_old(self, someone: Subscriber) -> None:
         first = sync_catalog(someone.shop.payments, "shelf")
-        assert (first.products, first.prices, first.coupons) == (2, 4, 1)
+        assert (first.products, first.prices, first.coupons) == (3, 6, 1)
         assert sync_catalog(someone.shop.payments, "shelf").changed == []
         someone.subscribe("pro")
         plan = db.session.scalars(
