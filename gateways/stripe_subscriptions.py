@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import stripe
 
 from gateways.payments import UnknownToProvider
-from gateways.stripe_facts import plain
+from gateways.stripe_facts import id_of, plain
 from gateways.stripe_subscription_facts import (
     card_facts,
     intent_of_invoice,
@@ -105,6 +105,12 @@ class StripeSubscriptions:
     def price(self, price_id: str) -> PriceFacts:
         """The price as it is now. Raises UnknownToProvider."""
         return price_facts(self._ask(lambda: self._client.v1.prices.retrieve(price_id)))
+
+    def invoice_of_intent(self, intent_id: str) -> str | None:
+        """The id of the invoice that a payment intent pays; None where it pays none."""
+        params: Any = {"payment": {"type": "payment_intent", "payment_intent": intent_id}, "limit": 1}
+        listed = self._ask(lambda: self._client.v1.invoice_payments.list(params))
+        return next((id_of(plain(item), "invoice") for item in listed.data), None)
 
     def invoices_of(self, subscription_id: str) -> list[InvoiceFacts]:
         """The paid invoices of a subscription, oldest first."""

@@ -178,6 +178,9 @@ class Subscriptions(Protocol):
     def invoice(self, invoice_id: str) -> InvoiceFacts:
         """The invoice as it is now. Raises UnknownToProvider."""
 
+    def invoice_of_intent(self, intent_id: str) -> str | None:
+        """The id of the invoice that a payment intent pays; None where it pays none."""
+
     def invoices_of(self, subscription_id: str) -> list[InvoiceFacts]:
         """The paid invoices of a subscription, oldest first."""
 

@@ -8,6 +8,7 @@ from gateways.payments import ChargeFacts, DisputeFacts, Payments, UnknownToProv
 from models.billing import Dispute, Payment
 from services.billing.environment import instance_id
 from services.billing.fulfilment import fulfil_checkout
+from services.billing.stripe_subscriptions import follow_invoice
 from services.clock import business_now
 from services.ledger.opening import lock_accounts
 from services.ledger.payment_holds import hold_payment_credits, release_payment_credits
@@ -54,11 +55,14 @@ def _charge(charge_id: str, payments: Payments) -> ChargeFacts:
 
 
 def _is_ours(charge: ChargeFacts, actor: str, payments: Payments) -> bool:
-    """Whether a charge pays one of our orders, which is credited first where nobody has done it yet."""
+    """Whether a charge pays an order or invoice of ours, which is credited first where nobody has yet."""
     intent_id = charge.payment_intent_id
     if intent_id is None or not charge.is_paid:
         return False
-    return _is_known(intent_id) or fulfil_intent(intent_id, actor, payments)
+    if _is_known(intent_id) or fulfil_intent(intent_id, actor, payments):
+        return True
+    invoice_id = payments.invoice_of_intent(intent_id)
+    return invoice_id is not None and follow_invoice(invoice_id, actor, payments)
 
 
 @atomic

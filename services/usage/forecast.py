@@ -33,8 +33,8 @@ class Forecast:
 def forecast_of(account_id: int, credit_type_id: int, lots: list[LotView]) -> Forecast | None:
     """The forecast of an account's credits; None where there was too little to tell a pace from."""
     now = business_now()
-    spent, days = _pace(account_id, credit_type_id, now)
-    if not spent or days < FEWEST_DAYS:
+    spent, days, is_busy = _pace(account_id, credit_type_id, now)
+    if not spent or days <= 0 or (days < FEWEST_DAYS and not is_busy):
         return None
     return run_down(lots, spent, days, now)
 
@@ -55,8 +55,8 @@ def run_down(lots: list[LotView], spent: int, days: float, now: datetime) -> For
     return Forecast(round(spent / days), runs_out_at, expiring)
 
 
-def _pace(account_id: int, credit_type_id: int, now: datetime) -> tuple[int, float]:
-    """What was spent lately, and in how many days."""
+def _pace(account_id: int, credit_type_id: int, now: datetime) -> tuple[int, float, bool]:
+    """What was spent lately, in how many days, and whether there were more spends than are looked at."""
     since = now - timedelta(days=PACE_DAYS)
     latest = db.session.execute(
         select(Transaction.amount, Transaction.created_at)
@@ -70,6 +70,7 @@ def _pace(account_id: int, credit_type_id: int, now: datetime) -> tuple[int, flo
         .limit(MOST_LINES)
     ).all()
     if not latest:
-        return 0, 0.0
+        return 0, 0.0, False
     first = latest[-1].created_at
-    return -sum(row.amount for row in latest), (now - first).total_seconds() / 86_400
+    spent, is_busy = -sum(row.amount for row in latest), len(latest) == MOST_LINES
+    return spent, (now - first).total_seconds() / 86_400, is_busy

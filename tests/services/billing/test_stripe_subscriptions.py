@@ -368,6 +368,20 @@ class TestEvents:
         assert_ledger_is_whole()
 
 
+    def test_a_refund_that_is_told_first_is_recorded_all_the_same(self, someone: Subscriber) -> None:
+        started = start_subscription(
+            someone.account_id, "pro", "month", request_key="f", actor="u", payments=someone.shop.payments
+        )
+        someone.shop.pay(started.session_id)
+        intent = next(iter(someone.shop.server.store.all("payment_intent")))["id"]
+        someone.shop.payments._client.v1.refunds.create({"payment_intent": intent})
+        (told,) = someone.shop.events("charge.refunded")
+        someone.shop.deliver(told)
+        assert (someone.payments(), someone.balance()) == ([("refunded", 3000)], 0)
+        someone.hear()
+        assert (someone.payments(), someone.balance()) == ([("refunded", 3000)], 0)
+
+
 class TestCards:
     def test_consent_is_kept_and_a_card_taken_away_is_forgotten(self, someone: Subscriber) -> None:
         someone.subscribe("basic")

@@ -2,12 +2,14 @@
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
 import time_machine
 from flask import Flask
 
 from services.ledger.balances import LotView, lots_of, positions
 from services.ledger.debits import Spend, spend_credits
 from services.ledger.grants import Incoming, grant_credits
+from services.usage import forecast
 from services.usage.forecast import forecast_of, run_down
 from tests.conftest import make_account
 
@@ -48,3 +50,18 @@ def test_the_pace_of_an_account(app: Flask) -> None:
         found = forecast_of(account_id, main.credit_type_id, lots_of(account_id, "credits"))
         assert found is not None
         assert (found.daily_units, found.runs_out_at) == (20, NOW + timedelta(days=11 + 40))
+
+
+def test_a_busy_account_has_a_pace_after_a_day(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(forecast, "MOST_LINES", 4)
+    account_id = make_account()
+    give = {"account_id": account_id, "credit_type": "credits", "actor": "t"}
+    with time_machine.travel(NOW, tick=False) as clock:
+        grant_credits(Incoming(amount=1000, source="purchase", **give))
+        for _ in range(6):
+            clock.shift(timedelta(hours=6))
+            spend_credits(Spend(amount=10, **give))
+        clock.shift(timedelta(hours=6))
+        main = positions(account_id)[0]
+        found = forecast_of(account_id, main.credit_type_id, lots_of(account_id, "credits"))
+    assert found is not None and found.daily_units == 40
