@@ -34,7 +34,7 @@ run: install
 	@exec $(VENV)/bin/python server.py
 
 test: install-dev
-	@$(VENV)/bin/python -m pytest -n 3 --dist loadfile $(PYTEST_ARGS)
+	@$(VENV)/bin/python -m pytest -n 4 --dist loadfile $(PYTEST_ARGS)
 
 # Measures beside floors and writes the tables of docs/performance.md anew; some ten minutes on a quiet machine.
 bench: install-dev
