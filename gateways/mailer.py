@@ -81,7 +81,12 @@ class Mailer:
             return "sent", None
         try:
             self._transmit(_message(mail, self._sender))
-        except (smtplib.SMTPRecipientsRefused, ValueError) as error:
+        except smtplib.SMTPRecipientsRefused as error:
+            is_final = all(500 <= code < 600 for code, _ in error.recipients.values())
+            return ("permanent" if is_final else "temporary"), f"{type(error).__name__}: {error}"
+        except smtplib.SMTPAuthenticationError as error:  # a wrong setting, which somebody may mend
+            return "temporary", f"{error.smtp_code} {error.smtp_error!r}"
+        except ValueError as error:
             return "permanent", f"{type(error).__name__}: {error}"
         except smtplib.SMTPResponseException as error:
             kind = "permanent" if 500 <= error.smtp_code < 600 else "temporary"

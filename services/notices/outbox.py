@@ -1,5 +1,6 @@
 """Mails that wait to be sent: tried until they are taken, or given up. Source: docs/notices.md, mail."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,6 +15,7 @@ from services.clock import wall_now
 from services.notices.notices import NoticeView, view_of
 from services.unit_of_work import atomic
 
+logger = logging.getLogger("coffer.notices")
 Outcome = Literal["sent", "temporary", "permanent"]
 WAITS_MINUTES = (1, 5, 15, 60, 240, 720, 1440)
 MOST_A_RUN = 200
@@ -63,7 +65,11 @@ def send_due(send: Send) -> dict[str, int]:
         due = _claim()
         if due is None:
             break
-        outcome, subject, error = send(due)
+        try:
+            outcome, subject, error = send(due)
+        except Exception as problem:  # one mail that cannot be made must not stop the others
+            logger.exception("mail %s could not be made", due.id)
+            outcome, subject, error = "temporary", "", f"{type(problem).__name__}: {problem}"
         _note(due.id, outcome, subject, error)
         counts[outcome] = counts.get(outcome, 0) + 1
     return counts

@@ -47,9 +47,11 @@ def _look_at(account_id: int, credit_type_id: int) -> bool:
     if not has_fallen:
         return False
     row.crossings += 1
+    # The instant too: a threshold that was taken away and set again counts anew.
+    key = f"low:{credit_type_id}:{row.crossings}:{iso(business_now())}"
     return notify(
-        account_id, "low_balance", f"low:{credit_type_id}:{row.crossings}", credit_type=counted.code,
-        name=counted.name, scale=counted.scale, available=available, threshold=row.threshold,
+        account_id, "low_balance", key, credit_type=counted.code, name=counted.name,
+        scale=counted.scale, available=available, threshold=row.threshold,
     )  # fmt: skip
 
 

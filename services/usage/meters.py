@@ -222,7 +222,7 @@ def _warn(place: _Place, before: int, after: int, window: str) -> None:
     if step is None or step == warning_of(before, included) or after <= before:
         return
     notify(
-        place.account_id, "limit_warning", f"limit:{place.meter_id}:{window}:{step}", name=place.name,
+        place.account_id, "limit_warning", f"limit:{place.meter_id}:{window}:{included}:{step}", name=place.name,
         step=step, used=after, limit=included, blocks=place.limit.blocks,
     )  # fmt: skip
 

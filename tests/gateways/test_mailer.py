@@ -140,3 +140,25 @@ class TestServerOf:
     def test_a_malformed_one_is_refused(self, address: str) -> None:
         with pytest.raises(ValueError):
             server_of(address)
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome"),
+    [
+        (smtplib.SMTPRecipientsRefused({"a@b.example": (450, b"later")}), "temporary"),
+        (smtplib.SMTPRecipientsRefused({"a@b.example": (550, b"nobody")}), "permanent"),
+        (smtplib.SMTPAuthenticationError(535, b"wrong"), "temporary"),
+        (smtplib.SMTPDataError(554, b"no"), "permanent"),
+        (ConnectionRefusedError(), "temporary"),
+    ],
+)
+def test_what_may_work_later_is_told_from_what_never_will(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, outcome: str
+) -> None:
+    sender = Mailer("smtp://127.0.0.1:1", "a@b.example")
+
+    def refuse(message: object) -> None:
+        raise error
+
+    monkeypatch.setattr(sender, "_transmit", refuse)
+    assert sender.deliver(MAIL)[0] == outcome

@@ -126,6 +126,9 @@ def test_a_low_balance_is_told_each_time_it_falls(account: int) -> None:
     assert seen == [0, 1, 1, 1, 2]
     set_threshold(account, type_id, None, "user:1")
     assert db.session.scalar(select(LowBalance)) is None
+    set_threshold(account, type_id, 50, "user:1")
+    sweep_all()
+    assert sum(kind == "low_balance" for kind, _ in told()) == 3
 
 
 def test_credits_that_expire_within_a_week_are_told_once(account: int) -> None:
