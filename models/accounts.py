@@ -126,7 +126,9 @@ class SecondFactor(Base):
         BigInteger, default=0, comment="Half minutes since 1970 of the last code taken: none is good twice"
     )
     created_at: Mapped[datetime] = mapped_column(comment="Wall clock")
-    confirmed_at: Mapped[datetime | None] = mapped_column(comment="Wall clock; null: asked for in vain so far")
+    confirmed_at: Mapped[datetime | None] = mapped_column(
+        comment="Wall clock; null: asked for in vain so far"
+    )
 
 
 class RecoveryCode(Base):
@@ -144,9 +146,7 @@ class OneTimeToken(Base):
     """An invitation, a password reset or the first operator's link: random, hashed, used once."""
 
     __tablename__ = "one_time_tokens"
-    __table_args__ = (
-        CheckConstraint(one_of("purpose", TOKEN_PURPOSES), name="purpose"),
-    )
+    __table_args__ = (CheckConstraint(one_of("purpose", TOKEN_PURPOSES), name="purpose"),)
 
     id: Mapped[int] = mapped_column(RowId, primary_key=True)
     token_hash: Mapped[str] = mapped_column(String(64), unique=True, comment="SHA-256, hexadecimal")

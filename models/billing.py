@@ -185,6 +185,7 @@ class Subscription(Base):
     pending_interval: Mapped[str | None] = mapped_column(String(5))
     past_due_since: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
+    readings: Mapped[int] = mapped_column(default=0, comment="How often it was made what Stripe says")
 
     plan: Mapped[Plan] = relationship(foreign_keys=[plan_id])
     pending_plan: Mapped[Plan | None] = relationship(foreign_keys=[pending_plan_id])

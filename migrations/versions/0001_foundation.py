@@ -901,6 +901,7 @@ def upgrade() -> None:
         sa.Column("pending_interval", sa.String(length=5), nullable=True),
         sa.Column("past_due_since", sa.BigInteger(), nullable=True),
         sa.Column("ended_at", sa.BigInteger(), nullable=True),
+        sa.Column("readings", sa.Integer(), nullable=False, comment="How often it was made what Stripe says"),
         sa.CheckConstraint(
             "status IN ('comped', 'trialing', 'active', 'past_due', 'canceled', 'incomplete')",
             name=op.f("ck_subscriptions_status"),

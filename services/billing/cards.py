@@ -123,9 +123,7 @@ def _note_card(account_id: int, card: CardFacts | None) -> None:
 @atomic
 def forget_card(payment_method_id: str) -> bool:
     """A card was taken away at the provider. Whether it was the one of an account. Idempotent."""
-    kept = db.session.scalar(
-        select(SavedCard).where(SavedCard.stripe_payment_method_id == payment_method_id)
-    )
+    kept = db.session.scalar(select(SavedCard).where(SavedCard.stripe_payment_method_id == payment_method_id))
     if kept is None:
         return False
     db.session.delete(kept)

@@ -81,7 +81,10 @@ def grant_upgrade(
         return False
     db.session.add(
         UpgradeCredit(
-            subscription_id=subscription.id, month_starts_at=month.starts_at, plan_id=new.id, grant_id=grant_id
+            subscription_id=subscription.id,
+            month_starts_at=month.starts_at,
+            plan_id=new.id,
+            grant_id=grant_id,
         )
     )
     db.session.flush()

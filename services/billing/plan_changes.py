@@ -13,7 +13,7 @@ from typing import Literal
 
 from sqlalchemy import select
 
-from errors import AccountFrozen, Conflict, InvalidRequest, PaymentDeclined
+from errors import AccountFrozen, Conflict, InvalidRequest, PaymentDeclined, PaymentProviderUnavailable
 from extensions import db
 from gateways.payments import Payments
 from gateways.subscriptions import ChangeRequest, NewSubscription, SubscriptionFacts
@@ -186,7 +186,11 @@ def _effect(current: Subscription, plan: Plan, interval: str) -> Effect:
     """A better plan begins now; a smaller one, and paying by the month again, with the end of the period."""
     if current.interval == "year" and interval == "month":
         return "at_period_end"
-    return "now" if (plan.monthly_price_cents or 0) >= (current.plan.monthly_price_cents or 0) else "at_period_end"
+    return (
+        "now"
+        if (plan.monthly_price_cents or 0) >= (current.plan.monthly_price_cents or 0)
+        else "at_period_end"
+    )
 
 
 def _paid_subscription(account_id: int) -> Subscription:
@@ -236,11 +240,15 @@ def _unpaid(facts: SubscriptionFacts, actor: str, payments: Payments) -> ChangeO
 
 def _change_later(wanted: _Wanted, request_key: str, actor: str, payments: Payments) -> ChangeOutcome:
     current = wanted.subscription
+    before = current.pending_plan_id, current.pending_interval
     _plan_change(current.id, wanted.plan.id, wanted.interval, actor)
     try:
         settle_pending(current.id, payments, _key(wanted, request_key))
+    except PaymentProviderUnavailable:
+        # Perhaps the provider knows of it: it stays noted, and the daily comparison asks again.
+        raise
     except Exception:
-        _forget_change(current.id)
+        _restore_change(current.id, *before)
         raise
     return ChangeOutcome("pending")
 
@@ -268,6 +276,12 @@ def _plan_change(subscription_id: int, plan_id: int, interval: str, actor: str) 
     current.pending_plan_id, current.pending_interval = plan_id, interval
     plan = db.session.get_one(Plan, plan_id)
     record("subscription.change_planned", actor, current.account_id, plan=plan.code, interval=interval)
+
+
+@atomic
+def _restore_change(subscription_id: int, plan_id: int | None, interval: str | None) -> None:
+    current = _locked(subscription_id)
+    current.pending_plan_id, current.pending_interval = plan_id, interval
 
 
 @atomic
@@ -337,7 +351,9 @@ def cancellation_losses(account_id: int) -> Losses:
         for lot in lots_of(account_id, plan.credit_type.code)
         if lot.source == "subscription" and lot.expires_at is not None
     )
-    default = next((each for each in plan.catalog.plans if each.is_default and each.archived_at is None), None)
+    default = next(
+        (each for each in plan.catalog.plans if each.is_default and each.archived_at is None), None
+    )
     return Losses(
         current.current_period_end, plan.name, credits, plan.credit_type.code, tuple(json.loads(plan.features)),
         default.name if default else None,

@@ -7,10 +7,11 @@ Source: docs/subscriptions.md.
 
 import logging
 import secrets
+from datetime import datetime
 
 from sqlalchemy import select
 
-from errors import Conflict, NotFound
+from errors import Conflict, NotFound, PaymentProviderUnavailable
 from extensions import db
 from gateways.payments import Payments, UnknownToProvider
 from gateways.subscriptions import CardFacts, InvoiceFacts, InvoiceLine, PriceFacts, SubscriptionFacts
@@ -29,6 +30,8 @@ from services.periods import month_index, months_after
 from services.unit_of_work import atomic
 
 logger = logging.getLogger("coffer.billing")
+# A subscription is read anew so often where it changes while it is read.
+READINGS = 5
 SETTLED = ("paid", "refunded", "partially_refunded", "disputed")
 OVER = ("canceled", "incomplete_expired")
 STATUSES = {"active": "active", "trialing": "trialing", "past_due": "past_due", "unpaid": "past_due",
@@ -38,20 +41,48 @@ STATUSES = {"active": "active", "trialing": "trialing", "past_due": "past_due", 
 def follow_subscription(subscription_id: str, actor: str, payments: Payments) -> bool:
     """Make our row what the subscription is now, and record every paid invoice of it. Whether it is ours.
 
-    Idempotent. Raises NotFound, Conflict where its account or plan is not in this database,
-    PaymentProviderUnavailable.
+    Idempotent; one unit. What was read before somebody else's reading was taken over is read again, so that
+    an answer that was long under way never undoes a newer one. Raises NotFound, Conflict where its account or
+    plan is not in this database, PaymentProviderUnavailable.
     """
-    with payments.patience():
-        facts = _subscription(subscription_id, payments)
-        if facts.instance != instance_id():
-            return False
-        invoices = payments.invoices_of(subscription_id)
-        prices = _prices(facts, invoices, payments)
-    _mirror(facts, prices, actor)
-    for invoice in invoices:
-        _record(invoice, facts, prices, actor)
+    for _ in range(READINGS):
+        known = _reading_of(subscription_id)
+        with payments.patience():
+            facts = _subscription(subscription_id, payments)
+            if facts.instance != instance_id():
+                return False
+            invoices = payments.invoices_of(subscription_id)
+            prices = _prices(facts, invoices, payments)
+        if _take_in(facts, invoices, prices, known, actor):
+            return True
+    raise PaymentProviderUnavailable(
+        "This subscription changes all the time; try again.", retry_after_seconds=5
+    )
+
+
+@atomic
+def _take_in(
+    facts: SubscriptionFacts, invoices: list[InvoiceFacts], prices: dict[str, PriceFacts], known: int | None,
+    actor: str,
+) -> bool:  # fmt: skip
+    """Take a reading over, whole; False where another one was taken over since it was begun."""
+    account_id = _account_of(facts)
+    lock_accounts(account_id)
+    if _reading_of(facts.id) != known:
+        return False
+    row = _row_of(facts.id)
+    anchors = [*([row.anchor_at] if row else []), facts.anchor_at]
+    _mirror(account_id, row, facts, bool(invoices), actor)
+    for number, invoice in enumerate(invoices):
+        _record(invoice, invoices[:number], facts, anchors, prices, actor)
     _settle_order(facts, invoices)
     return True
+
+
+def _reading_of(subscription_id: str) -> int | None:
+    return db.session.scalar(
+        select(Subscription.readings).where(Subscription.stripe_subscription_id == subscription_id)
+    )
 
 
 def follow_invoice(invoice_id: str, actor: str, payments: Payments) -> bool:
@@ -109,16 +140,15 @@ def _account_of(facts: SubscriptionFacts) -> int:
     return found
 
 
-@atomic
-def _mirror(facts: SubscriptionFacts, prices: dict[str, PriceFacts], actor: str) -> None:
-    account_id = _account_of(facts)
-    lock_accounts(account_id)
-    row = _row_of(facts.id)
-    before = row.plan.name if row is not None else None
+def _mirror(
+    account_id: int, row: Subscription | None, facts: SubscriptionFacts, is_paid: bool, actor: str
+) -> None:
+    before = row.plan.name if row is not None else ""
     if row is None:
-        row = _begun(facts, account_id, plan_of_price(facts.price), actor)
+        row = _begun(facts, account_id, is_paid, plan_of_price(facts.price), actor)
         if row is None:
             return
+    row.readings += 1
     if row.ended_at is not None:
         return
     _take_over(row, facts, plan_of_price(facts.price))
@@ -137,22 +167,29 @@ def _row_of(stripe_id: str) -> Subscription | None:
     )
 
 
-def _begun(facts: SubscriptionFacts, account_id: int, plan: Plan, actor: str) -> Subscription | None:
-    """The row of a subscription that is new here; None where it never began, or another one is running."""
-    if facts.status in (*OVER, "incomplete"):
+def _begun(
+    facts: SubscriptionFacts, account_id: int, is_paid: bool, plan: Plan, actor: str
+) -> Subscription | None:
+    """The row of a subscription that is new here; None where it never began, or another one is running.
+
+    One that was over before anything was heard of it has been paid for all the same.
+    """
+    is_over = facts.status in OVER
+    if facts.status == "incomplete" or (is_over and not (is_paid and facts.ended_at)):
         return None
     current = open_subscription(account_id)
     if current is not None and current.stripe_subscription_id is not None:
         _flag_second(facts, current)
         return None
-    if current is not None:  # given until now; from here on it is paid for
+    if current is not None and not is_over:  # given until now; from here on it is paid for
         current.status, current.ended_at = "canceled", max(facts.started_at, current.started_at)
         db.session.flush()
     row = Subscription(
-        public_id=secrets.token_hex(12), account_id=account_id, plan_id=plan.id, status="active",
-        interval=facts.price.interval or "month", actor=actor, stripe_subscription_id=facts.id,
-        started_at=facts.started_at, anchor_at=facts.anchor_at, current_period_start=facts.period_start,
-        current_period_end=facts.period_end,
+        public_id=secrets.token_hex(12), account_id=account_id, plan_id=plan.id, readings=0,
+        status="canceled" if is_over else "active", interval=facts.price.interval or "month", actor=actor,
+        stripe_subscription_id=facts.id, started_at=facts.started_at, anchor_at=facts.anchor_at,
+        current_period_start=facts.period_start, current_period_end=facts.period_end,
+        ended_at=facts.ended_at if is_over else None,
     )  # fmt: skip
     db.session.add(row)
     db.session.flush()
@@ -162,7 +199,9 @@ def _begun(facts: SubscriptionFacts, account_id: int, plan: Plan, actor: str) ->
 def _flag_second(facts: SubscriptionFacts, current: Subscription) -> None:
     """Two were paid for at once: the second brings nothing and waits for an operator."""
     order = db.session.scalar(select(Order).where(Order.public_id == facts.order_id))
-    reason = f"Subscription {facts.id} was begun while {current.stripe_subscription_id} was running; refund it."
+    reason = (
+        f"Subscription {facts.id} was begun while {current.stripe_subscription_id} was running; refund it."
+    )
     logger.error("Account %s: %s", current.account_id, reason)
     if order is not None:
         order.status, order.flag = "flagged", reason
@@ -171,12 +210,14 @@ def _flag_second(facts: SubscriptionFacts, current: Subscription) -> None:
 def _take_over(row: Subscription, facts: SubscriptionFacts, told: Plan) -> None:
     """What the provider says now; a downgrade that waits for the period's end keeps its plan till then."""
     interval, has_moved = facts.price.interval or "month", facts.period_start > row.current_period_start
-    waits = (row.pending_plan_id, row.pending_interval) == (told.id, interval)
+    waits = _waits(row, told, interval)
     if has_moved or not waits:
         if has_moved or (row.plan_id, row.interval) != (told.id, interval):
             row.pending_plan_id, row.pending_interval = None, None
         row.plan_id, row.interval = told.id, interval
-    goes_on_otherwise = row.status == "active" and row.cancel_at_period_end and row.pending_interval != row.interval
+    goes_on_otherwise = (
+        row.status == "active" and row.cancel_at_period_end and row.pending_interval != row.interval
+    )
     row.current_period_start, row.current_period_end = facts.period_start, facts.period_end
     row.anchor_at, row.cancel_at_period_end = facts.anchor_at, facts.cancel_at_period_end
     row.status = STATUSES.get(facts.status, "canceled")
@@ -190,14 +231,22 @@ def _take_over(row: Subscription, facts: SubscriptionFacts, told: Plan) -> None:
         row.past_due_since = None
 
 
-def _tell(row: Subscription, before: str | None) -> None:
+def _waits(row: Subscription, told: Plan, interval: str) -> bool:
+    """Whether the provider names a plan for later: the pending one, or one that it was to replace."""
+    if row.pending_plan_id is None or row.pending_interval != interval:
+        return False
+    is_smaller = (told.monthly_price_cents or 0) < (row.plan.monthly_price_cents or 0)
+    return row.pending_plan_id == told.id or (row.interval == interval and is_smaller)
+
+
+def _tell(row: Subscription, before: str) -> None:
     """Tell of a plan that began, changed or ended."""
     db.session.flush()
     db.session.refresh(row)
     now = "" if row.ended_at is not None else row.plan.name
     if now != before:
         key = f"plan:{row.public_id}:{row.plan_id if now else 'ended'}:{iso(row.current_period_start)}"
-        notify(row.account_id, "plan_changed", key, before=before or "", now=now)
+        notify(row.account_id, "plan_changed", key, before=before, now=now)
 
 
 def keep_card(account_id: int, card: CardFacts, *, consented_by: str | None = None) -> None:
@@ -213,13 +262,11 @@ def keep_card(account_id: int, card: CardFacts, *, consented_by: str | None = No
     kept.exp_month, kept.exp_year, kept.updated_at = card.exp_month, card.exp_year, wall_now()
 
 
-@atomic
 def _record(
-    invoice: InvoiceFacts, facts: SubscriptionFacts, prices: dict[str, PriceFacts], actor: str
-) -> None:
-    """A paid invoice: its payment and its credits, once."""
-    account_id = _account_of(facts)
-    lock_accounts(account_id)
+    invoice: InvoiceFacts, earlier: list[InvoiceFacts], facts: SubscriptionFacts, anchors: list[datetime],
+    prices: dict[str, PriceFacts], actor: str,
+) -> None:  # fmt: skip
+    """A paid invoice: its payment and its credits, once; before them the months that it puts an end to."""
     row, payment = _row_of(facts.id), _payment_of(invoice)
     if row is None or (payment is not None and payment.status in SETTLED):
         return
@@ -235,7 +282,36 @@ def _record(
     payment.invoice_url, payment.hosted_invoice_url = invoice.invoice_pdf, invoice.hosted_invoice_url
     payment.description = _words(invoice, payment.plan_id)
     db.session.flush()
+    _make_up(row, earlier, _takes_effect(invoice), anchors, prices, actor)
     _grant(row, invoice, prices, facts, actor, payment.id)
+
+
+def _takes_effect(invoice: InvoiceFacts) -> datetime | None:
+    return min((line.starts_at for line in invoice.lines), default=None)
+
+
+def _make_up(
+    row: Subscription, earlier: list[InvoiceFacts], until: datetime | None, anchors: list[datetime],
+    prices: dict[str, PriceFacts], actor: str,
+) -> None:  # fmt: skip
+    """Grant the months of a paid year that the job has missed, at the plan they were of, up to what comes next.
+
+    ``anchors``: the one that months were counted from until now, and the one from here on.
+    """
+    year = next((line for invoice in reversed(earlier) if (line := _billed_line(invoice))), None)
+    if year is None or until is None:
+        return
+    paid_by = next(invoice for invoice in reversed(earlier) if year in invoice.lines)
+    payment = _payment_of(paid_by)
+    if payment is None or payment.status == "refunded":
+        return
+    last = next(line for line in reversed(earlier[-1].lines) if line.amount_cents >= 0)
+    plan = plan_of_price(prices[last.price_id])
+    anchor = next((moment for moment in anchors if moment <= year.starts_at), year.starts_at)
+    number = month_index(anchor, year.starts_at, PROVIDER_ZONE) + 1
+    while (month := _month_at_number(anchor, number)).starts_at < min(until, year.ends_at):
+        grant_month(row, plan, month, actor)
+        number += 1
 
 
 def _words(invoice: InvoiceFacts, plan_id: int | None) -> str:
@@ -291,13 +367,15 @@ def _month_from(line: InvoiceLine) -> Month:
 def _month_at(facts: SubscriptionFacts, line: InvoiceLine) -> Month:
     """The month, counted from the anchor, in which a proration begins."""
     number = month_index(facts.anchor_at, max(line.starts_at, facts.anchor_at), PROVIDER_ZONE)
+    return _month_at_number(facts.anchor_at, number)
+
+
+def _month_at_number(anchor_at: datetime, number: int) -> Month:
     return Month(
-        months_after(facts.anchor_at, number, PROVIDER_ZONE),
-        months_after(facts.anchor_at, number + 1, PROVIDER_ZONE),
+        months_after(anchor_at, number, PROVIDER_ZONE), months_after(anchor_at, number + 1, PROVIDER_ZONE)
     )
 
 
-@atomic
 def _settle_order(facts: SubscriptionFacts, invoices: list[InvoiceFacts]) -> None:
     """The order that began the subscription is paid, by its first invoice."""
     order = db.session.scalar(select(Order).where(Order.public_id == facts.order_id))

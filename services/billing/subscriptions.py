@@ -154,9 +154,7 @@ def set_plan(
     return subscription_of(account_id)
 
 
-def _start(
-    account_id: int, plan: Plan, interval: str, now: datetime, anchor_at: datetime, actor: str
-) -> int:
+def _start(account_id: int, plan: Plan, interval: str, now: datetime, anchor_at: datetime, actor: str) -> int:
     subscription = Subscription(
         public_id=secrets.token_hex(12),
         account_id=account_id,

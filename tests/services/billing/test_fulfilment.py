@@ -156,7 +156,6 @@ class TestUnpaid:
             either_shop.deliver(event | {"id": f"{event['id']}x"})
         assert end_state() == CREDITED
 
-
     def test_a_stale_look_at_it_takes_nothing_back(self, either_shop: Shop) -> None:
         started = either_shop.start()
         either_shop.pay(started.session_id, DECLINED)
@@ -293,7 +292,9 @@ class TestAtOnce:
     def test_many_who_notice_at_once_credit_once(self, either_shop: Shop) -> None:
         session_id = paid(either_shop)
         payments = either_shop.payments
-        assert at_once(either_shop, 12, lambda: fulfil_checkout(session_id, "user:1", payments)) == ["paid"] * 12
+        assert (
+            at_once(either_shop, 12, lambda: fulfil_checkout(session_id, "user:1", payments)) == ["paid"] * 12
+        )
         assert end_state() == CREDITED
 
     def test_one_form_sent_many_times_at_once_is_one_order(self, either_shop: Shop) -> None:

@@ -300,4 +300,3 @@ class TestOrderOfSession:
         for account_id, session_id in ((stranger, started.session_id), (shop.account_id, "cs_none")):
             with pytest.raises(NotFound):
                 order_of_session(account_id, session_id)
-

@@ -367,7 +367,6 @@ class TestEvents:
         assert someone.balance() == 1120 - 120 - 560
         assert_ledger_is_whole()
 
-
     def test_a_refund_that_is_told_first_is_recorded_all_the_same(self, someone: Subscriber) -> None:
         started = start_subscription(
             someone.account_id, "pro", "month", request_key="f", actor="u", payments=someone.shop.payments
