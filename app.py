@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from flask import Flask
+from flask import Flask, appcontext_pushed
 
 import blueprints
 import commands
@@ -16,6 +16,7 @@ from extensions import babel, csrf, db, login_manager, migrate
 from services.accounts import second_factors
 from services.accounts.signed_tokens import TokenTerms
 from services.ledger import chain
+from services.operations.moved_clock import ClockFollower
 
 
 class Coffer(Flask):
@@ -48,6 +49,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     )
     with app.app_context():
         database.listen(db.engine)
+    if settings.uses_sandbox:  # with a key of Stripe no clock is moved, and nobody looks
+        appcontext_pushed.connect(ClockFollower(), app, weak=False)
     payments_wiring.register(app)
     blueprints.register(app)
     commands.register(app)

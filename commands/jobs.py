@@ -69,13 +69,10 @@ def run_job(name: str, at: str | None) -> None:
         summary = run_by_hand(current_app._get_current_object(), job, moment)  # type: ignore[attr-defined]
     finally:
         if at is not None:
-            set_business_offset(_NO_OFFSET)
+            set_business_offset(None)
     if summary is None:
         raise click.ClickException(f"{name} failed: {latest_runs()[name].error}")
     click.echo(f"{name}: {summary}")
-
-
-_NO_OFFSET = datetime.min - datetime.min
 
 
 def _moment(at: str | None) -> datetime:

@@ -9,7 +9,8 @@ import time
 from datetime import UTC, datetime, timedelta
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_business_offset = timedelta(0)
+_moved_by = timedelta(0)
+_set_for_a_while: timedelta | None = None
 
 
 def wall_now() -> datetime:
@@ -18,14 +19,29 @@ def wall_now() -> datetime:
 
 
 def business_now() -> datetime:
-    """The product's time: the real one plus the offset that time travel has set."""
-    return datetime.now(UTC) + _business_offset
+    """The product's time: the real one, and how far time travel has moved it."""
+    return datetime.now(UTC) + (_moved_by if _set_for_a_while is None else _set_for_a_while)
 
 
-def set_business_offset(offset: timedelta) -> None:
-    """Move the product's clock. Only demo instances may; the caller has checked it."""
-    global _business_offset
-    _business_offset = offset
+def moved_by() -> timedelta:
+    """How far the product's clock is ahead, as this process knows it."""
+    return _moved_by
+
+
+def move_business_clock(offset: timedelta) -> None:
+    """Have the product's clock be what the database says. Only ``moved_clock`` says so."""
+    global _moved_by
+    _moved_by = offset
+
+
+def set_business_offset(offset: timedelta | None) -> timedelta | None:
+    """For a while, in this process alone: the demo's past, a run by hand. None: as the database says.
+
+    Returns what was set before, to be set again.
+    """
+    global _set_for_a_while
+    before, _set_for_a_while = _set_for_a_while, offset
+    return before
 
 
 def boot_seconds() -> float:

@@ -24,7 +24,7 @@ from extensions import db
 from models import Base
 from models.accounts import Account, AccountName
 from models.catalog import CreditType
-from services.clock import set_business_offset
+from services.clock import move_business_clock, set_business_offset
 from services.ledger.proof import verify_ledger
 from tests.chromium import browser  # noqa: F401  (a fixture)
 
@@ -135,7 +135,8 @@ def ledger_is_left_whole(request: pytest.FixtureRequest) -> Iterator[None]:
     """
     _proof["wanted"] = request.node.get_closest_marker("tampers") is None
     yield
-    set_business_offset(timedelta(0))
+    set_business_offset(None)
+    move_business_clock(timedelta(0))
 
 
 def assert_ledger_is_whole() -> None:

@@ -17,12 +17,14 @@ from models.inbox import InboxEvent
 from services.audit import record
 from services.clock import business_now, wall_now
 from services.operations.facts import drop_fact, fact, keep_fact
+from services.operations.moved_clock import clock_was_moved_at
 from services.unit_of_work import atomic
 
 INSTANCE_ID = "instance_id"
 PAYMENT_ENVIRONMENT = "payment_environment"
 DETACH_COMMAND = "flask --app app stripe detach"
-NAMES = {"sandbox": "the built-in sandbox", "test": "a Stripe test account", "live": "live Stripe"}
+SANDBOX = "sandbox"
+NAMES = {SANDBOX: "the built-in sandbox", "test": "a Stripe test account", "live": "live Stripe"}
 
 
 def instance_id() -> str:
@@ -31,7 +33,13 @@ def instance_id() -> str:
 
 
 def check_environment(environment: str) -> None:
-    """Raises Conflict where the database has taken payments in another environment."""
+    """Raises Conflict where the database has taken payments in another environment, or its clock was moved."""
+    moved_at = clock_was_moved_at()
+    if moved_at is not None and environment != SANDBOX:
+        raise Conflict(
+            f"The clock of this database was moved by time travel (first at {moved_at}), so its bills and "
+            "credits are of days that have not been. It stays a demo: start with a new database."
+        )
     known = fact(PAYMENT_ENVIRONMENT)
     if known is not None and known != environment:
         raise Conflict(
@@ -51,7 +59,7 @@ def note_environment(environment: str) -> None:
 def detach(actor: str) -> dict[str, int]:
     """Forget the payment environment: customers, synced prices, orders under way, events not yet processed.
 
-    Payments and the ledger stay as they are. Idempotent. Returns how many of each were let go.
+    Payments and the ledger stay as they are, and so does that a clock was moved. Idempotent. Returns how many of each were let go.
     """
     forgotten = {
         "customers": _touched(

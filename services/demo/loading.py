@@ -64,11 +64,11 @@ def load_demo(payments: Payments, pay: Callable[[str], object]) -> Demo:
     for name in ("studio", "devtools", "messaging"):
         load_preset(CATALOGS / f"{name}.toml", ACTOR)
     offset_before = clock.business_now() - clock.wall_now()
+    set_before = clock.set_business_offset(offset_before - timedelta(days=DAYS))
     try:
-        clock.set_business_offset(offset_before - timedelta(days=DAYS))
         return _load(payments, pay, offset_before)
     finally:
-        clock.set_business_offset(offset_before)
+        clock.set_business_offset(set_before)
 
 
 def _load(payments: Payments, pay: Callable[[str], object], present: timedelta) -> Demo:
