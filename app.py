@@ -63,4 +63,5 @@ def _flask_config(settings: Settings) -> dict[str, Any]:
         "SQLALCHEMY_DATABASE_URI": settings.database_url,
         "SQLALCHEMY_ENGINE_OPTIONS": database.engine_options(settings),
         "MAX_CONTENT_LENGTH": 1024 * 1024,
+        "USES_SANDBOX": settings.uses_sandbox,
     }

@@ -88,6 +88,11 @@ class PaymentsOnDemand:
         self.gateway()
         return self.sandbox
 
+    @property
+    def sandbox_is_elsewhere(self) -> bool:
+        """Whether this process uses a sandbox that another one runs; starts nothing."""
+        return self._settings.uses_sandbox and self._gateway is not None and self.sandbox is None
+
     def stop(self) -> None:
         """Let go of the sandbox."""
         with self._lock:

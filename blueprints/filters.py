@@ -1,6 +1,6 @@
 """The only formatting there is: amounts, money and moments, in the account's locale and time zone."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Protocol
 
@@ -9,7 +9,7 @@ from babel.numbers import format_currency, format_decimal, get_currency_symbol, 
 from flask import Flask
 from flask_babel import get_locale
 
-from services.clock import business_now
+from services.clock import business_now, wall_now
 from services.money import currency_digits, from_units
 
 
@@ -22,13 +22,15 @@ class CreditTypeLike(Protocol):
 
 
 def register(app: Flask) -> None:
-    """Give templates the filters ``credits``, ``money``, ``date``, ``datetime`` and ``relative_date``."""
+    """Give templates the filters for amounts and times."""
     app.jinja_env.filters.update(
         credits=format_credits,
         money=format_money,
         date=format_date,
         datetime=format_moment,
         relative_date=format_relative,
+        ago=format_ago,
+        span=format_span,
     )
 
 
@@ -66,6 +68,22 @@ def format_moment(moment: datetime) -> str:
 def format_relative(moment: datetime) -> str:
     """How long ago, or in how long: ``in 3 days``."""
     return flask_babel.format_timedelta(moment - business_now(), add_direction=True, threshold=0.95)
+
+
+def format_ago(moment: datetime) -> str:
+    """How long ago by the wall's clock, of what was done by people and programs."""
+    return flask_babel.format_timedelta(moment - wall_now(), add_direction=True, threshold=0.95)
+
+
+def format_span(span: timedelta) -> str:
+    """A length of time in days and hours: ``95 days and 3 hours``."""
+    hours = round(span.total_seconds() / 3600)
+    days, rest = divmod(hours, 24)
+    in_days = flask_babel.ngettext("%(num)s day", "%(num)s days", days)
+    in_hours = flask_babel.ngettext("%(num)s hour", "%(num)s hours", rest)
+    if days and rest:
+        return flask_babel.gettext("%(days)s and %(hours)s", days=in_days, hours=in_hours)
+    return in_days if days else in_hours
 
 
 def _decimal(amount: Decimal, scale: int) -> str:

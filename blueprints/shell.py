@@ -14,6 +14,7 @@ from blueprints.viewing import viewed_role
 from services.accounts.access import OpenAccount, first_account_slug, open_account
 from services.accounts.memberships import belongings_of
 from services.accounts.sessions import SignedIn
+from services.clock import business_now, moved_by
 from services.ledger.balances import Position, positions
 from services.notices.notices import unread_count
 from services.usage.report import meters_of
@@ -152,7 +153,9 @@ def shell_for(visitor: SignedIn) -> Shell:
         is_operator=visitor.is_operator,
         user_links=_user_links(visitor),
         sign_out_href="/sign-out",
-        banners=_viewing(account, viewed_as) + _banners(account if shows_money else None),
+        banners=[
+            *_moved_clock(visitor), *_viewing(account, viewed_as), *_banners(account if shows_money else None)
+        ],
     )
 
 
@@ -237,6 +240,17 @@ def _user_links(visitor: SignedIn) -> list[Link]:
     if visitor.is_operator:
         links.append(Link(_("Style guide"), "/styleguide", "palette"))
     return links
+
+
+def _moved_clock(visitor: SignedIn) -> list[Banner]:
+    """On a demo whose clock was moved, every page says what time it is there."""
+    ahead = moved_by()
+    if not ahead:
+        return []
+    text = _("Here it is %(moment)s, %(ahead)s ahead of the real time.",
+             moment=filters.format_moment(business_now()), ahead=filters.format_span(ahead))  # fmt: skip
+    links = [Link(_("Time travel"), "/operator/time-travel")] if visitor.is_operator else []
+    return [Banner("info", _("The clock of this demo is moved."), text, links)]
 
 
 def _viewing(account: OpenAccount | None, viewed_as: str | None) -> list[Banner]:

@@ -18,6 +18,9 @@ from jobs import (
     send_notices,
     verify_ledger,
 )
+from services.billing.abandonment import next_order_end
+from services.billing.subscriptions import next_month_at
+from services.ledger.expiry_sweep import next_expiry_at
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -74,32 +77,42 @@ class Job:
     sentence: str
     takes_money: bool = False
     lets_expire: bool = False
+    next_work: Callable[[datetime], datetime | None] | None = None
+    is_of_wall_clock: bool = False
+
+
+def _nothing_by_itself(after: datetime) -> None:
+    """Of a job whose work comes with what others do, and is done at each step of a journey."""
 
 
 JOBS: tuple[Job, ...] = (
     Job(
         "expire-grants", Every(timedelta(minutes=1)), expire_grants.run,
-        "Writes off credits whose time is over.", lets_expire=True,
+        "Writes off credits whose time is over.", lets_expire=True, next_work=next_expiry_at,
     ),
     Job(
         "release-holds", Every(timedelta(minutes=1)), release_holds.run,
-        "Gives back what holds reserved whose time is over.", lets_expire=True,
+        "Gives back what holds reserved whose time is over.", lets_expire=True, next_work=next_expiry_at,
     ),
     Job(
         "process-inbox", Every(timedelta(minutes=1)), process_inbox.run,
         "Processes payment events that were not processed when they came, or failed.",
+        next_work=_nothing_by_itself,
     ),
     Job(
         "abandon-orders", Every(timedelta(minutes=10)), abandon_orders.run,
         "Closes orders past their time; those that turn out to be paid are fulfilled.",
+        next_work=next_order_end,
     ),
     Job(
         "monthly-grants", Every(timedelta(minutes=10)), monthly_grants.run,
         "Grants each month's credits of annual and of given plans; begins what follows a change of rhythm.",
+        next_work=next_month_at,
     ),
     Job(
         "send-notices", Every(timedelta(minutes=1)), send_notices.run,
         "Tells of low balances, credits about to expire and receipts; sends the mails that wait.",
+        next_work=_nothing_by_itself,
     ),
     Job(
         "reconcile", Daily(time(2, 40)), reconcile.run,
@@ -111,11 +124,12 @@ JOBS: tuple[Job, ...] = (
     ),
     Job(
         "backup", Daily(time(3, 40)), backup.run,
-        "Writes a backup to BACKUP_DIR and keeps the newest BACKUP_KEEP.",
+        "Writes a backup to BACKUP_DIR and keeps the newest BACKUP_KEEP.", is_of_wall_clock=True,
     ),
     Job(
         "prune", Daily(time(4, 10)), prune.run,
         "Drops rows past their time: idempotency keys, sessions, tokens, throttles, event bodies, job runs.",
+        is_of_wall_clock=True,
     ),
 )  # fmt: skip
 

@@ -26,6 +26,19 @@ from sandbox.subscribing import (
 )
 
 DEBIT_SECONDS = 86_400
+GOING = "kind = 'subscription' AND json_extract(body, '$.status') IN ('active', 'past_due', 'incomplete')"
+# When sessions end, drafts finalise themselves and the bank answers to debits.
+WAITING = f"""
+SELECT json_extract(body, '$.expires_at') FROM objects
+WHERE kind = 'checkout.session' AND json_extract(body, '$.status') = 'open'
+UNION ALL SELECT json_extract(body, '$.automatically_finalizes_at') FROM objects
+WHERE kind = 'invoice' AND json_extract(body, '$.status') = 'draft'
+AND json_extract(body, '$.automatically_finalizes_at') IS NOT NULL
+UNION ALL SELECT json_extract(body, '$._debited_at') + {DEBIT_SECONDS} FROM objects
+WHERE kind = 'payment_intent' AND json_extract(body, '$.status') = 'processing'
+AND json_extract(body, '$._session') IS NULL
+AND json_extract(body, '$._debited_at') IS NOT NULL
+"""
 Step = tuple[int, Callable[[Store, Object], None]]
 
 
@@ -38,10 +51,23 @@ def advance(store: Store) -> int:
     return done
 
 
+def next_due(store: Store) -> int | None:
+    """When something is due next by the sandbox's clock; what is overdue is not looked at."""
+    moments = [moment for (moment,) in store.query(WAITING)]
+    for subscription in store.select("subscription", _going()):
+        moments += [moment for moment, _ in _steps(store, subscription)]
+    return min((int(moment) for moment in moments if moment > store.now()), default=None)
+
+
+def _going() -> Query:
+    """Subscriptions that are not over. In words that the store's index knows."""
+    return Query((GOING,), (), "objects_going")
+
+
 def _perhaps_due(now: int) -> Query:
     """Subscriptions that time may have something to do with. In words that the store's index knows."""
     return Query((
-        "kind = 'subscription'", "json_extract(body, '$.status') IN ('active', 'past_due', 'incomplete')",
+        GOING,
         "(json_extract(body, '$.items.data[0].current_period_end') <= ? "
         "OR json_extract(body, '$.status') <> 'active' "
         "OR json_type(body, '$.pending_update') = 'object')",

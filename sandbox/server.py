@@ -2,18 +2,18 @@
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from datetime import datetime
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from sandbox.api import Api, Environ
-from sandbox.billing_clock import advance
+from sandbox.billing_clock import advance, next_due
 from sandbox.faults import Faults
 from sandbox.http import HttpServer
 from sandbox.pages import hosted_pages
 from sandbox.store import Store
-from sandbox.webhooks import Deliverer, DeliveryOptions
+from sandbox.webhooks import Deliverer, DeliveryOptions, Take
 
 PAGES = "/sandbox"
 
@@ -67,6 +67,19 @@ class SandboxServer:
     def advance(self) -> int:
         """Do whatever is due by the sandbox's clock, now; return how much was done."""
         return advance(self.store)
+
+    def next_due(self) -> datetime | None:
+        """When something is due next by the sandbox's clock."""
+        moment = next_due(self.store)
+        return None if moment is None else datetime.fromtimestamp(moment, UTC)
+
+    def held_back(self) -> AbstractContextManager[None]:
+        """Inside, nothing happens by itself: time goes by with ``advance``, events go out by ``hand_over``."""
+        return self.deliverer.held_back() if self.deliverer else nullcontext()
+
+    def hand_over(self, take: Take) -> int:
+        """Give every event that was not taken yet to ``take``, oldest first; return how many it took."""
+        return self.deliverer.hand_over(take) if self.deliverer else 0
 
     def start(self) -> "SandboxServer":
         """Serve and deliver in threads of this process."""

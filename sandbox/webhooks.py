@@ -7,7 +7,8 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import requests
@@ -20,6 +21,8 @@ logger = logging.getLogger("coffer.sandbox")
 BACKOFF_SECONDS = (1, 5, 30, 120, 600, 3600)
 MOST_ATTEMPTS = 76
 LOOK_SECONDS = 1.0
+# Takes an event's payload and the Stripe-Signature header that goes with it; False: try again later.
+Take = Callable[[bytes, str], bool]
 
 
 @dataclass(slots=True)
@@ -67,6 +70,7 @@ class Deliverer:
         self._passing = threading.Lock()
         self._wake = threading.Event()
         self._stop = False
+        self._held_back = False
         self._thread: threading.Thread | None = None
         self._session = requests.Session()
         self._session.trust_env = False
@@ -85,6 +89,26 @@ class Deliverer:
         if self._thread:
             self._thread.join(timeout=15)
         self._session.close()
+
+    @contextmanager
+    def held_back(self) -> Iterator[None]:
+        """Inside, nothing is done or delivered by itself: events go where ``hand_over`` takes them."""
+        self._held_back = True
+        with self._passing:
+            pass  # a pass that was under way ends first
+        try:
+            yield
+        finally:
+            self._held_back = False
+            self._wake.set()
+
+    def hand_over(self, take: Take) -> int:
+        """Give every event that was not taken yet to ``take``, oldest first; return how many it took."""
+        with self._passing:
+            rows = self.store.query(
+                "SELECT number, event_id, attempts FROM deliveries WHERE state = 'pending' ORDER BY number"
+            )
+            return sum(self._deliver(*row, take) for row in rows)
 
     def pending(self) -> list[Object]:
         """The events that were not taken yet, oldest first."""
@@ -112,11 +136,12 @@ class Deliverer:
             )  # fmt: skip
             if self.options.shuffle_seed is not None:
                 self._random.shuffle(rows)
-            return sum(self._deliver(*row) for row in rows if not self._stop)
+            return sum(self._deliver(*row) for row in rows if not (self._stop or self._held_back))
 
-    def _deliver(self, number: int, event_id: str, attempts: int) -> bool:
+    def _deliver(self, number: int, event_id: str, attempts: int, take: Take | None = None) -> bool:
         payload = json.dumps(public(self.store.get("event", event_id))).encode()
-        taken = all([self._post(payload) for _ in range(self.options.copies)])
+        take = take or self._post
+        taken = all([take(payload, signature(self.secret, payload)) for _ in range(self.options.copies)])
         if taken:
             state, next_at = "taken", 0.0
         else:
@@ -128,10 +153,10 @@ class Deliverer:
         )  # fmt: skip
         return taken
 
-    def _post(self, payload: bytes) -> bool:
+    def _post(self, payload: bytes, header: str) -> bool:
         headers = {
             "Content-Type": "application/json; charset=utf-8",
-            "Stripe-Signature": signature(self.secret, payload),
+            "Stripe-Signature": header,
             "User-Agent": "Stripe/1.0 (+https://stripe.com/docs/webhooks)",
         }
         try:
@@ -148,6 +173,8 @@ class Deliverer:
             self._wake.clear()
             if self._stop:
                 return
+            if self._held_back:
+                continue
             try:
                 self._housekeeping()
                 if self.options.automatic:

@@ -10,12 +10,13 @@ from wtforms import (
     DateField,
     EmailField,
     HiddenField,
+    IntegerField,
     SelectField,
     SelectMultipleField,
     StringField,
 )
 from wtforms.fields import SelectChoice
-from wtforms.validators import DataRequired, Length, Optional
+from wtforms.validators import DataRequired, Length, NumberRange, Optional
 from wtforms.widgets import CheckboxInput, ListWidget
 
 from blueprints.forms import one_line, stripped
@@ -143,3 +144,19 @@ class MintForm(FlaskForm):
         widget=ListWidget(prefix_label=False), option_widget=CheckboxInput(),
     )  # fmt: skip
     form_token = HiddenField(id="key-token")
+
+
+class TravelForm(FlaskForm):
+    """How far the product's clock is moved: one of the buttons, or a number of hours or days."""
+
+    amount = IntegerField(
+        _("How far"), [Optional(), NumberRange(1, 9600, _("Enter a number from 1 to 9600."))]
+    )
+    unit = SelectField(
+        _("Unit"), CHOSEN, choices=[SelectChoice("d", _("Days")), SelectChoice("h", _("Hours"))], default="d"
+    )
+    form_token = HiddenField()
+
+    def span(self, chosen: str) -> str:
+        """What is asked for, as the service takes it; ``chosen``: the value of the button that was pressed."""
+        return chosen or f"{self.amount.data or ''}{self.unit.data}"

@@ -2,8 +2,9 @@
 
 import logging
 from dataclasses import dataclass
+from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from errors import CofferError, PaymentProviderUnavailable
 from extensions import db
@@ -53,6 +54,15 @@ def expire_abandoned_orders(payments: Payments, limit: int = MOST_A_RUN) -> Aban
             done.failed += 1
             logger.error("Order %s could not be closed: %s", due.public_id, refusal)
     return done
+
+
+def next_order_end(after: datetime) -> datetime | None:
+    """When the next order's time is over; None where nothing is open."""
+    return db.session.scalar(
+        select(func.min(Order.expires_at)).where(
+            Order.status.in_(("pending", "open")), Order.expires_at > after
+        )
+    )
 
 
 @atomic

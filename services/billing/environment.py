@@ -33,7 +33,7 @@ def instance_id() -> str:
 
 
 def check_environment(environment: str) -> None:
-    """Raises Conflict where the database has taken payments in another environment, or its clock was moved."""
+    """Raises Conflict where the database lived in another environment, or its clock was moved."""
     moved_at = clock_was_moved_at()
     if moved_at is not None and environment != SANDBOX:
         raise Conflict(
@@ -59,7 +59,8 @@ def note_environment(environment: str) -> None:
 def detach(actor: str) -> dict[str, int]:
     """Forget the payment environment: customers, synced prices, orders under way, events not yet processed.
 
-    Payments and the ledger stay as they are, and so does that a clock was moved. Idempotent. Returns how many of each were let go.
+    Payments and the ledger stay as they are, and so does that a clock was moved. Idempotent.
+    Returns how many of each were let go.
     """
     forgotten = {
         "customers": _touched(

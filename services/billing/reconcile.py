@@ -26,7 +26,7 @@ from services.billing.plan_changes import settle_pending
 from services.billing.refunding import finish_refunds
 from services.billing.refunds import apply_refunds
 from services.billing.stripe_subscriptions import follow_subscription
-from services.clock import iso, wall_now
+from services.clock import business_now, iso, wall_now
 from services.operations.facts import drop_fact, fact, set_fact
 from services.operations.restore import PAYMENTS_PAUSED
 
@@ -70,8 +70,7 @@ def reconcile(payments: Payments, days: int = DAYS) -> Reconciliation:
 
     Idempotent. Raises PaymentProviderUnavailable: then nothing is kept, and what was mended stays mended.
     """
-    now = wall_now()
-    report = Reconciliation(now, now - timedelta(days=days))
+    report = Reconciliation(wall_now(), business_now() - timedelta(days=days))
     _compare_events(report, payments)
     _compare_sessions(report, payments)
     _compare_refunds(report, payments)

@@ -183,8 +183,7 @@ def grant_monthly_credits(now: datetime | None = None) -> int:
     granted = 0
     for subscription in _with_months(now):
         is_given = subscription.stripe_subscription_id is None
-        first = subscription.started_at if is_given else subscription.anchor_at
-        zone = _time_zone(subscription.account_id) if is_given else PROVIDER_ZONE
+        first, zone = _first_month_at(subscription), _zone_of_months(subscription)
         known, start, end = (
             granted_months(subscription.id), subscription.current_period_start, subscription.current_period_end
         )  # fmt: skip
@@ -193,6 +192,26 @@ def grant_monthly_credits(now: datetime | None = None) -> int:
             if (is_given or is_paid) and month.starts_at not in known:
                 granted += _grant(subscription.id, month, "job:monthly-grants")
     return granted
+
+
+def next_month_at(after: datetime) -> datetime | None:
+    """When the next month begins whose credits the job grants; None where no plan is of that kind."""
+    starts = [
+        _months(_first_month_at(subscription), after, _zone_of_months(subscription))[-1].ends_at
+        for subscription in _with_months(after)
+    ]
+    return min(starts, default=None)
+
+
+def _first_month_at(subscription: Subscription) -> datetime:
+    is_given = subscription.stripe_subscription_id is None
+    return subscription.started_at if is_given else subscription.anchor_at
+
+
+def _zone_of_months(subscription: Subscription) -> str:
+    """A given plan's months are of the account's zone, a paid one's of the provider's."""
+    is_given = subscription.stripe_subscription_id is None
+    return _time_zone(subscription.account_id) if is_given else PROVIDER_ZONE
 
 
 def _with_months(now: datetime) -> list[Subscription]:

@@ -8,6 +8,7 @@ import json
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy import BigInteger, bindparam, exists, func, insert, select, type_coerce
 
@@ -182,6 +183,11 @@ def _sweep_unit(most_lots: int, holds_only: bool) -> tuple[int, int]:
             lots += settle_due(book, max(most_lots - lots, 1))
             book.close()
     return lots, len(books)
+
+
+def next_expiry_at(after: datetime) -> datetime | None:
+    """When the next lot or hold ends; None where nothing does."""
+    return db.session.scalar(select(func.min(Balance.next_expiry_at)).where(Balance.next_expiry_at > after))
 
 
 def _due_books(most_pages: int, holds_only: bool) -> list[Book]:

@@ -9,9 +9,10 @@ import secrets
 import socket
 from datetime import timedelta
 
-from sqlalchemy import text
+from sqlalchemy import select, text
 
 from extensions import db
+from models.jobs import Lease
 from services.clock import to_microseconds, wall_now
 from services.unit_of_work import atomic
 
@@ -43,6 +44,12 @@ def take_lease(name: str, holder: str, seconds: int = LEASE_SECONDS) -> bool:
         },
     )
     return bool(taken.rowcount)  # type: ignore[attr-defined]
+
+
+def lease_is_held(name: str) -> bool:
+    """Whether somebody holds it now."""
+    end = db.session.scalar(select(Lease.expires_at).where(Lease.name == name))
+    return end is not None and end > wall_now()
 
 
 @atomic

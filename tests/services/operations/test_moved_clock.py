@@ -79,7 +79,9 @@ class TestFollow:
         assert apart() == AHEAD
 
     def test_a_database_without_tables_is_no_error(self, tmp_path: Path, app: Flask) -> None:
-        settings = app.extensions["settings"].model_copy(update={"database_url": f"sqlite:///{tmp_path / 'new'}"})
+        settings = app.extensions["settings"].model_copy(
+            update={"database_url": f"sqlite:///{tmp_path / 'new'}"}
+        )
         with create_app(settings).app_context():
             assert apart() == timedelta(0)
 
