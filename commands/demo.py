@@ -1,4 +1,7 @@
-"""``demo load``: fill a new database with the demo; the server does the same on a first start."""
+"""``demo load``: fill a new database with the demo; the server does the same on a first start.
+
+``demo travel``: move the product's clock forward where no server runs; on a running one the console does it.
+"""
 
 from functools import partial
 
@@ -6,9 +9,14 @@ import click
 from flask import Flask, current_app
 from flask.cli import AppGroup
 
+from commands.refusals import one_line_refusals
 from errors import CofferError
+from extensions import db
+from jobs.time_travel import Traveller, traveller_for
 from payments_wiring import pay_in_sandbox
+from services.clock import iso
 from services.demo.loading import load_demo
+from services.operations.time_travel import Journey, destination, last_journey
 
 group = AppGroup("demo", help="Accounts with weeks of history, to look around in.")
 
@@ -23,6 +31,48 @@ def load() -> None:
     except CofferError as refusal:
         raise click.ClickException(refusal.detail) from None
     click.echo("\n".join(lines))
+
+
+@group.command("travel")
+@click.argument("span", required=False)
+@click.option("--continue", "goes_on", is_flag=True, help="Go on with a journey that was interrupted.")
+@one_line_refusals
+def travel(span: str | None, goes_on: bool) -> None:
+    """Move the clock forward by SPAN, such as 12h or 30d, or to the soonest cycle-end. There is no way back."""
+    if (span is None) != goes_on:
+        raise click.UsageError("Give a span such as 30d, or --continue.")
+    app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
+    to_at = destination(span) if span else None
+    traveller = traveller_for(app)
+    try:
+        if to_at is None:
+            traveller.take_over("command")
+        else:
+            traveller.begin(to_at, "command")
+        _drive(traveller)
+    finally:
+        app.extensions["payments"].stop()
+
+
+def _drive(traveller: Traveller) -> None:
+    """Drive to the end, a line a day. Exits with 1 where the journey failed."""
+    shown: set[str] = set()
+
+    def watch(journey: Journey) -> None:
+        day = iso(journey.at)[:10]
+        if day not in shown:
+            shown.add(day)
+            click.echo(f"{day}  {journey.percent} %")
+
+    traveller.drive(watch)
+    db.session.rollback()
+    journey = last_journey()
+    assert journey is not None
+    for problem in journey.problems:
+        click.echo(problem, err=True)
+    if journey.state == "failed":
+        raise click.ClickException("The journey failed; go on with: flask --app app demo travel --continue")
+    click.echo(f"It is {iso(journey.at)} now ({journey.steps} steps).")
 
 
 def loaded(app: Flask) -> list[str]:

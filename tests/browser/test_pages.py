@@ -106,6 +106,7 @@ CONSOLE = {
     "mail": _at("/operator/mail"),
     "proof": _at("/operator/proof"),
     "audit log": _at("/operator/audit"),
+    "time travel": _at("/operator/time-travel"),
     "settings in force": _at("/operator/settings"),
 }
 PUBLIC = {
