@@ -29,6 +29,7 @@ from services.overage.outcomes import note_refusal, note_unknown, settle_charge
 from services.unit_of_work import atomic
 
 logger = logging.getLogger("coffer.overage")
+NO_CARD = "There is no card to charge: pay the invoice, or keep a card."
 CLAIM = timedelta(minutes=5)
 DAY = timedelta(days=1)
 
@@ -227,7 +228,7 @@ def _attempt(work: _Work, payments: Payments) -> Collection:
             "declined", invoice, invoice.status, f"The invoice is {invoice.status}.", is_final=True
         )
     if work.payment_method_id is None:
-        return Collection("requires_action", invoice, "no_card", "There is no card to charge: pay the invoice, or keep a card.")
+        return Collection("requires_action", invoice, "no_card", NO_CARD)
     return payments.collect_invoice(invoice.id, work.key, work.payment_method_id)
 
 

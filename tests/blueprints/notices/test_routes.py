@@ -54,7 +54,8 @@ class TestList:
             notify(account_id, kind, kind, **FACTS[kind])
         page = owner.get(HOME).text
         for words in ("API calls: 100 % of your limit", "Credits are running low", "5 Credits expire on Mar 1",
-                      "Pro has ended", "$80.00 paid for extra credits", "A payment of $19.00 failed", "https://pay.test/x"):  # fmt: skip
+                      "Pro has ended", "$80.00 paid for extra credits", "A payment of $19.00 failed",
+                      "https://pay.test/x"):  # fmt: skip
             assert words in page, words
         assert "Receipt: 1,000 credits" not in page  # by mail alone
 
