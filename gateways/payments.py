@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Protocol
 
 from errors import PaymentDeclined, PaymentProviderUnavailable
+from gateways.invoices import Invoices
 from gateways.subscriptions import Subscriptions
 
 __all__ = [
@@ -154,12 +155,18 @@ class DisputeFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefundRequest:
-    """Money to give back. Units: minor units. ``id`` is random and stored, so a repeated call gives once."""
+    """Money to give back. Units: minor units. ``id`` is random and stored, so a repeated call gives once.
+
+    ``from_connected``: it went to a connected account, from where it comes back; ``with_fee``: less a fee, of
+    which the same share goes back.
+    """
 
     id: str
     instance: str
     payment_intent_id: str
     amount_cents: int
+    from_connected: bool = False
+    with_fee: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,7 +188,7 @@ class ListedEvent:
     body: str
 
 
-class Payments(Subscriptions, Protocol):
+class Payments(Subscriptions, Invoices, Protocol):
     """A payment provider."""
 
     @property

@@ -36,6 +36,7 @@ from gateways.stripe_facts import (
     refund_facts,
     session_facts,
 )
+from gateways.stripe_invoices import MOST_KEYS, RETRY_AFTER_SECONDS, ServerTrouble, StripeInvoices
 from gateways.stripe_subscriptions import StripeSubscriptions
 from gateways.stripe_transport import PatientSession
 from turn import set_aside
@@ -43,14 +44,11 @@ from turn import set_aside
 logger = logging.getLogger("coffer.stripe")
 T = TypeVar("T")
 RETRIES = 2
-RETRY_AFTER_SECONDS = 5
-# A key under which Stripe keeps an error of its own is of no more use; so many are tried.
-MOST_KEYS = 3
 SESSIONS_LOOKED_AT = 100
 OBJECTS_A_PAGE = 100
 
 
-class StripeGateway(StripeSubscriptions):
+class StripeGateway(StripeSubscriptions, StripeInvoices):
     """Stripe as ``gateways.payments.Payments``. One for the process; it serves many threads."""
 
     def __init__(
@@ -102,7 +100,7 @@ class StripeGateway(StripeSubscriptions):
             for number in range(1, MOST_KEYS + 1):
                 try:
                     return self._create_checkout(request, number)
-                except _ServerTrouble as trouble:
+                except ServerTrouble as trouble:
                     found = self.session_of_order(request.order_id, request.customer_id)
                     if found is not None and found.status == "open":
                         return found
@@ -163,6 +161,11 @@ class StripeGateway(StripeSubscriptions):
             "amount": request.amount_cents,
             "metadata": {"coffer_instance": request.instance, "refund": request.id},
         }
+        if request.from_connected:
+            params |= {
+                "reverse_transfer": True,
+                **({"refund_application_fee": True} if request.with_fee else {}),
+            }
         options = {"idempotency_key": f"coffer-refund-{request.id}"}
         try:
             return refund_facts(self._ask(lambda: self._client.v1.refunds.create(params, options)))  # type: ignore[arg-type]
@@ -185,9 +188,13 @@ class StripeGateway(StripeSubscriptions):
         """Every event since a moment that Stripe still has, newest first."""
         return map(event_facts, self._listed(self._client.v1.events.list, moment))
 
-    def _listed(self, call: Callable[[Any], Any], moment: datetime) -> Iterator[dict[str, Any]]:
+    def _listed(self, call: Callable[[Any], Any], moment: datetime, **more: Any) -> Iterator[dict[str, Any]]:
         """Every object of a list, a page at a time; each page has the patience of one call."""
-        params: dict[str, Any] = {"created": {"gte": int(moment.timestamp())}, "limit": OBJECTS_A_PAGE}
+        params: dict[str, Any] = {
+            "created": {"gte": int(moment.timestamp())},
+            "limit": OBJECTS_A_PAGE,
+            **more,
+        }
         while True:
             page = self._ask(lambda: call(dict(params)))
             items = [plain(item) for item in page.data]
@@ -203,7 +210,7 @@ class StripeGateway(StripeSubscriptions):
             with self.patience(), set_aside():
                 return call()
         except stripe.StripeError as error:
-            trouble = _ServerTrouble.of(error) if tell_trouble else None
+            trouble = ServerTrouble.of(error) if tell_trouble else None
             raise trouble or _translated(error) from error
 
 
@@ -213,24 +220,6 @@ class _Refused(PaymentProviderUnavailable):
     def __init__(self, words: str):
         super().__init__("The payment provider refused the request.")
         self.words = words
-
-
-class _ServerTrouble(Exception):
-    """Stripe failed with an error of its own, so the effect is unknown.
-
-    ``is_kept``: the answer is the one kept under the key; asking again gives it again.
-    """
-
-    def __init__(self, is_kept: bool):
-        super().__init__()
-        self.is_kept = is_kept
-
-    @classmethod
-    def of(cls, error: stripe.StripeError) -> "_ServerTrouble | None":
-        if error.http_status is None or error.http_status < 500:
-            return None
-        headers = {name.lower(): value for name, value in dict(error.headers or {}).items()}
-        return cls(str(headers.get("idempotent-replayed", "")).lower() == "true")
 
 
 def checkout_parameters(request: CheckoutRequest, terms: Terms) -> dict[str, Any]:

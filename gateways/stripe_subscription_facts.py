@@ -89,6 +89,7 @@ def invoice_facts(item: Any, intent: Any = None) -> InvoiceFacts:
         customer_id=id_of(invoice, "customer"),
         subscription_id=id_of(details, "subscription") or id_of(invoice, "subscription"),
         instance=text(metadata, "coffer_instance"),
+        charge_id=text(part(invoice, "metadata"), "charge"),
         reason=text(invoice, "billing_reason") or "",
         number=text(invoice, "number"),
         lines=_lines(invoice),

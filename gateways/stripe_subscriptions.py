@@ -87,7 +87,9 @@ class StripeSubscriptions:
         except UnknownToProvider:
             pass
         params: dict[str, Any] = {"id": coupon_id, "percent_off": percent, "name": name}
-        params |= {"duration": "repeating", "duration_in_months": months} if months > 1 else {"duration": "once"}
+        params |= (
+            {"duration": "repeating", "duration_in_months": months} if months > 1 else {"duration": "once"}
+        )
         return str(self._ask(lambda: self._client.v1.coupons.create(params)).id)
 
     def subscription(self, subscription_id: str) -> SubscriptionFacts:
@@ -173,7 +175,9 @@ class StripeSubscriptions:
     def void_invoice(self, invoice_id: str) -> InvoiceFacts:
         """Ask nobody for this money any more."""
         options = {"idempotency_key": f"coffer-void-{invoice_id}"}
-        return invoice_facts(self._ask(lambda: self._client.v1.invoices.void_invoice(invoice_id, {}, options)))
+        return invoice_facts(
+            self._ask(lambda: self._client.v1.invoices.void_invoice(invoice_id, {}, options))
+        )
 
     def pay_invoice(self, invoice_id: str, key: str, payment_method_id: str | None = None) -> InvoiceFacts:
         """Try to collect an open invoice with a kept card. Raises PaymentDeclined."""

@@ -99,7 +99,8 @@ class InvoiceLine:
 class InvoiceFacts:
     """An invoice as it is now. ``status``: draft, open, paid, uncollectible or void.
 
-    ``lines``: those of a subscription. ``failure`` is in words for the customer.
+    ``lines``: those of a subscription. ``charge_id``: the charge of ours that it collects. ``failure`` is in words
+    for the customer.
     """
 
     id: str
@@ -107,6 +108,7 @@ class InvoiceFacts:
     customer_id: str | None
     subscription_id: str | None
     instance: str | None
+    charge_id: str | None
     reason: str
     number: str | None
     lines: tuple[InvoiceLine, ...]

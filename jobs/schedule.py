@@ -9,12 +9,15 @@ from flask import Flask
 from jobs import (
     abandon_orders,
     backup,
+    charge_overage,
     expire_grants,
+    issue_statements,
     monthly_grants,
     process_inbox,
     prune,
     reconcile,
     release_holds,
+    retry_charges,
     send_notices,
     verify_ledger,
 )
@@ -108,6 +111,19 @@ JOBS: tuple[Job, ...] = (
         "monthly-grants", Every(timedelta(minutes=10)), monthly_grants.run,
         "Grants each month's credits of annual and of given plans; begins what follows a change of rhythm.",
         next_work=next_month_at,
+    ),
+    Job(
+        "charge-overage", Every(timedelta(minutes=10)), charge_overage.run,
+        "Charges what was bought in cycles that are over, each once.", takes_money=True,
+    ),
+    Job(
+        "retry-charges", Every(timedelta(minutes=10)), retry_charges.run,
+        "Tries refused charges again on days 1, 3, 5 and 7, and those whose outcome nobody knows.",
+        takes_money=True,
+    ),
+    Job(
+        "issue-statements", Every(timedelta(minutes=30)), issue_statements.run,
+        "Issues each agency's statement of a cycle that is over.",
     ),
     Job(
         "send-notices", Every(timedelta(minutes=1)), send_notices.run,

@@ -16,7 +16,7 @@ CHARGE_STATUSES = (
 OPEN_CHARGES = ("pending", "charging", "failed", "requires_action", "unknown")
 SETTLED_CHARGES = ("charged", "paid_outside")
 ATTEMPT_STATUSES = ("begun", "paid", "declined", "requires_action", "unknown")
-LINE_KINDS = ("purchase", "collected", "refund", "shortfall")
+LINE_KINDS = ("purchase", "collected", "refund")
 
 
 class OverageOrder(Base):
@@ -83,8 +83,8 @@ class OveragePurchase(Base):
     statement_id: Mapped[int | None] = mapped_column(
         ForeignKey("statements.id", ondelete="RESTRICT"), index=True, comment="The one that lists it"
     )
-    margin_statement_id: Mapped[int | None] = mapped_column(
-        ForeignKey("statements.id", ondelete="RESTRICT"), comment="The one that pays its margin out"
+    settled_due_cents: Mapped[int] = mapped_column(
+        BigInteger, default=0, comment="Minor units that statements so far give the agency for it"
     )
 
     order: Mapped[OverageOrder] = relationship(back_populates="purchases")
@@ -105,7 +105,9 @@ class Charge(Base):
     )
 
     id: Mapped[int] = mapped_column(RowId, primary_key=True)
-    public_id: Mapped[str] = mapped_column(String(40), unique=True, comment="Random; what Stripe is told")
+    public_id: Mapped[str] = mapped_column(
+        String(40), unique=True, comment="What Stripe is told; made of the random ids of what it charges"
+    )
     account_id: Mapped[int] = mapped_column(ForeignKey("accounts.id", ondelete="RESTRICT"))
     kind: Mapped[str] = mapped_column(String(8), default="client")
     status: Mapped[str] = mapped_column(String(16), default="pending")
@@ -118,9 +120,6 @@ class Charge(Base):
     stripe_customer_id: Mapped[str | None] = mapped_column(String(255), comment="Told at the first attempt")
     stripe_invoice_id: Mapped[str | None] = mapped_column(String(255), unique=True)
     hosted_invoice_url: Mapped[str | None] = mapped_column(Text)
-    first_asked_at: Mapped[datetime | None] = mapped_column(
-        comment="Wall clock: the provider forgets keys a day later"
-    )
     claimed_until: Mapped[datetime | None] = mapped_column(comment="Wall clock: somebody is at it")
     retries: Mapped[int] = mapped_column(default=0, comment="Declines so far on the dunning schedule")
     next_attempt_at: Mapped[datetime | None] = mapped_column(comment="Null: nothing is tried by itself")

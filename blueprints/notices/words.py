@@ -27,6 +27,7 @@ def kind_name(kind: str) -> str:
         "low_balance": _("A balance below its threshold"),
         "credits_expiring": _("Credits that expire within a week"),
         "purchase_receipt": _("Receipts"),
+        "overage_charged": _("Extra credits that were charged"),
         "plan_changed": _("Changes of the plan"),
         "payment_failed": _("Payments that failed"),
         "card_needs_confirmation": _("Payments to confirm"),
@@ -78,6 +79,14 @@ def _purchase_receipt(facts: dict) -> Words:
     )  # fmt: skip
 
 
+def _overage_charged(facts: dict) -> Words:
+    amount = format_money(facts["amount_cents"], facts["currency"])
+    return Words(
+        _("%(amount)s paid for extra credits", amount=amount),
+        _("What you bought in the last cycle is paid. Thank you."), "billing", _("See the invoice"), "receipt",
+    )  # fmt: skip
+
+
 def _plan_changed(facts: dict) -> Words:
     if not facts["now"]:
         title = _("%(plan)s has ended", plan=facts["before"])
@@ -114,6 +123,7 @@ _WORDS = {
     "low_balance": _low_balance,
     "credits_expiring": _credits_expiring,
     "purchase_receipt": _purchase_receipt,
+    "overage_charged": _overage_charged,
     "plan_changed": _plan_changed,
     "payment_failed": _payment_failed,
     "card_needs_confirmation": _needs_confirmation,

@@ -1240,7 +1240,12 @@ def upgrade() -> None:
     op.create_table(
         "charges",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("public_id", sa.String(length=40), nullable=False, comment="Random; what Stripe is told"),
+        sa.Column(
+            "public_id",
+            sa.String(length=40),
+            nullable=False,
+            comment="What Stripe is told; made of the random ids of what it charges",
+        ),
         sa.Column("account_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("kind", sa.String(length=8), nullable=False),
         sa.Column("status", sa.String(length=16), nullable=False),
@@ -1259,12 +1264,6 @@ def upgrade() -> None:
         ),
         sa.Column("stripe_invoice_id", sa.String(length=255), nullable=True),
         sa.Column("hosted_invoice_url", sa.Text(), nullable=True),
-        sa.Column(
-            "first_asked_at",
-            sa.BigInteger(),
-            nullable=True,
-            comment="Wall clock: the provider forgets keys a day later",
-        ),
         sa.Column("claimed_until", sa.BigInteger(), nullable=True, comment="Wall clock: somebody is at it"),
         sa.Column("retries", sa.Integer(), nullable=False, comment="Declines so far on the dunning schedule"),
         sa.Column(
@@ -1731,10 +1730,10 @@ def upgrade() -> None:
             comment="The one that lists it",
         ),
         sa.Column(
-            "margin_statement_id",
-            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
-            nullable=True,
-            comment="The one that pays its margin out",
+            "settled_due_cents",
+            sa.BigInteger(),
+            nullable=False,
+            comment="Minor units that statements so far give the agency for it",
         ),
         sa.CheckConstraint(
             "settlement_mode IN ('collected', 'connected', 'own_billing')",
@@ -1778,12 +1777,6 @@ def upgrade() -> None:
             ["grant_id"],
             ["grants.id"],
             name=op.f("fk_overage_credit_purchases_grant_id"),
-            ondelete="RESTRICT",
-        ),
-        sa.ForeignKeyConstraint(
-            ["margin_statement_id"],
-            ["statements.id"],
-            name=op.f("fk_overage_credit_purchases_margin_statement_id"),
             ondelete="RESTRICT",
         ),
         sa.ForeignKeyConstraint(
@@ -1848,7 +1841,7 @@ def upgrade() -> None:
         sa.Column("collected_cents", sa.BigInteger(), nullable=False, comment="Of the price, minor units"),
         sa.Column("due_cents", sa.BigInteger(), nullable=False, comment="To the agency; negative: from it"),
         sa.CheckConstraint(
-            "kind IN ('purchase', 'collected', 'refund', 'shortfall')", name=op.f("ck_statement_lines_kind")
+            "kind IN ('purchase', 'collected', 'refund')", name=op.f("ck_statement_lines_kind")
         ),
         sa.ForeignKeyConstraint(
             ["client_account_id"],

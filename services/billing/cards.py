@@ -19,6 +19,7 @@ from services.billing.stripe_subscriptions import follow_subscription, keep_card
 from services.catalog.entitlements import open_subscription
 from services.clock import business_now
 from services.ledger.opening import lock_accounts
+from services.overage.charging import try_with_new_card
 from services.unit_of_work import atomic
 
 logger = logging.getLogger("coffer.billing")
@@ -74,6 +75,7 @@ def use_new_card(session: CheckoutSession, actor: str, payments: Payments) -> bo
     payments.use_card(payer.customer_id, card.payment_method_id, payer.subscription_id)
     _keep(session, card)
     pay_what_is_due(payer.account_id, card.payment_method_id, actor, payments)
+    try_with_new_card(payer.account_id, actor, payments)
     return True
 
 

@@ -15,6 +15,7 @@ from services.billing.fulfilment import fulfil_checkout
 from services.billing.orders import forget_customer
 from services.billing.refunds import apply_dispute, apply_refunds, fulfil_intent
 from services.billing.stripe_subscriptions import follow_invoice, follow_subscription
+from services.overage.charging import follow_charge
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,9 @@ def on_subscription(event: Event, payments: Payments) -> bool:
 
 
 def on_invoice(event: Event, payments: Payments) -> bool:
-    """An invoice was paid, refused, needs its payer, or is void."""
+    """An invoice was paid, refused, needs its payer, or is void: a charge's, or a subscription's."""
+    if (event.item.get("metadata") or {}).get("charge"):
+        return follow_charge(payments.invoice(event.object_id), event.actor)
     return follow_invoice(event.object_id, event.actor, payments)
 
 

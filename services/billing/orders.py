@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from errors import (
     AccountFrozen,
@@ -17,7 +17,7 @@ from errors import (
 from extensions import db
 from gateways.payments import CheckoutSession
 from models.accounts import Account
-from models.billing import Order, Subscription
+from models.billing import Order, SavedCard, Subscription
 from models.catalog import CreditType, Plan
 from services.catalog.entitlements import open_subscription
 from services.catalog.packages import PackageView, package_for_sale
@@ -241,6 +241,7 @@ def forget_customer(customer_id: str) -> int | None:
     if account is None:
         return None
     account.stripe_customer_id = None
+    db.session.execute(delete(SavedCard).where(SavedCard.account_id == account.id))  # a customer's cards go with it
     return account.id
 
 

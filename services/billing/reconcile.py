@@ -18,6 +18,7 @@ from extensions import db
 from gateways.payments import CheckoutSession, ListedEvent, Payments, UnknownToProvider
 from models.billing import Order, Payment, Subscription
 from models.inbox import InboxEvent
+from models.overage import OPEN_CHARGES, Charge
 from services.billing.environment import instance_id
 from services.billing.event_handlers import HANDLERS
 from services.billing.fulfilment import SETTLED, fulfil_checkout
@@ -29,6 +30,7 @@ from services.billing.stripe_subscriptions import follow_subscription
 from services.clock import business_now, iso, wall_now
 from services.operations.facts import drop_fact, fact, set_fact
 from services.operations.restore import PAYMENTS_PAUSED
+from services.overage.charging import follow_charge
 
 DAYS = 30
 LAST_RECONCILIATION = "last_reconciliation"
@@ -77,6 +79,7 @@ def reconcile(payments: Payments, days: int = DAYS) -> Reconciliation:
     report.checked["refunds asked for"] = finish_refunds(payments)
     _compare_payments(report, payments)
     _compare_subscriptions(report, payments)
+    _compare_charges(report, payments)
     _list_flagged(report)
     set_fact(LAST_RECONCILIATION, _document(report))
     drop_fact(PAYMENTS_PAUSED)
@@ -207,6 +210,31 @@ def _compare_subscriptions(report: Reconciliation, payments: Payments) -> None:
         if missed:
             report.note("subscription", public_id, f"{missed} paid invoices were not recorded; they are now",
                         is_settled=True)  # fmt: skip
+
+
+def _compare_charges(report: Reconciliation, payments: Payments) -> None:
+    """Invoices of charges: one that was paid is recorded; one of a charge that is not here waits for an operator."""
+    instance = instance_id()
+    for invoice in payments.invoices_since(report.since):
+        if invoice.charge_id is None or invoice.instance != instance:
+            continue
+        report.checked["charges"] += 1
+        charge = db.session.scalar(
+            select(Charge)
+            .where(Charge.public_id == invoice.charge_id)
+            .execution_options(populate_existing=True)
+        )
+        if charge is None:
+            if invoice.status == "paid":
+                words = f"{invoice.id} was paid for a charge that is not in this database"
+                report.note("charge", invoice.charge_id, words, is_settled=False)
+        elif charge.status in OPEN_CHARGES and invoice.status == "paid":
+            follow_charge(payments.invoice(invoice.id), ACTOR)
+            report.note("charge", charge.public_id, "was paid but not recorded; it is now", is_settled=True)
+        elif charge.status == "charged" and invoice.status != "paid":
+            report.note(
+                "charge", charge.public_id, f"is recorded as paid; {invoice.id} is not", is_settled=False
+            )
 
 
 def _paid_invoices(subscription_id: int) -> int:

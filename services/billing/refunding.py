@@ -14,6 +14,7 @@ from extensions import db
 from gateways.payments import Payments, UnknownToProvider
 from gateways.payments import RefundRequest as Asked
 from models.billing import Payment, RefundRequest
+from models.overage import Charge
 from services import audit
 from services.billing.environment import instance_id
 from services.billing.refunds import apply_refunds, settle_payment
@@ -57,6 +58,7 @@ class _Begun:
     amount_cents: int
     intent_id: str | None
     status: str
+    fee_cents: int | None
 
 
 def refund_payment(new: NewRefund, payments: Payments) -> Refunded:
@@ -89,7 +91,7 @@ def _carry_out(begun: _Begun, actor: str, payments: Payments) -> None:
         return
     asked = Asked(
         id=begun.public_id, instance=instance_id(), payment_intent_id=begun.intent_id,
-        amount_cents=begun.amount_cents,
+        amount_cents=begun.amount_cents, from_connected=begun.fee_cents is not None, with_fee=bool(begun.fee_cents),
     )  # fmt: skip
     try:
         with payments.patience():
@@ -159,7 +161,13 @@ def _checked(payment: Payment, amount_cents: int | None) -> int:
 
 
 def _begun(row: RefundRequest, payment: Payment) -> _Begun:
-    return _Begun(row.id, row.public_id, row.amount_cents, payment.stripe_payment_intent_id, row.status)
+    fee = select(Charge.application_fee_cents).where(
+        Charge.payment_id == payment.id, Charge.destination.is_not(None)
+    )
+    return _Begun(
+        row.id, row.public_id, row.amount_cents, payment.stripe_payment_intent_id, row.status,
+        db.session.scalar(fee),
+    )  # fmt: skip
 
 
 @atomic

@@ -13,6 +13,8 @@ from services.clock import business_now
 from services.ledger.opening import lock_accounts
 from services.ledger.payment_holds import hold_payment_credits, release_payment_credits
 from services.ledger.reversals import revoke_payment_credits
+from services.overage.charging import follow_charge
+from services.overage.refunded import note_refunded
 from services.unit_of_work import atomic
 
 
@@ -62,7 +64,10 @@ def _is_ours(charge: ChargeFacts, actor: str, payments: Payments) -> bool:
     if _is_known(intent_id) or fulfil_intent(intent_id, actor, payments):
         return True
     invoice_id = payments.invoice_of_intent(intent_id)
-    return invoice_id is not None and follow_invoice(invoice_id, actor, payments)
+    if invoice_id is None:
+        return False
+    invoice = payments.invoice(invoice_id)
+    return follow_charge(invoice, actor) if invoice.charge_id else follow_invoice(invoice_id, actor, payments)
 
 
 @atomic
@@ -144,6 +149,8 @@ def settle_payment(payment: Payment, actor: str) -> None:
     lost_cents = sum(dispute.amount_cents for dispute in disputes if dispute.status == "lost")
     gone_cents = min(payment.refunded_cents + lost_cents, payment.amount_cents)
     revoke_payment_credits(payment.account_id, payment.id, gone_cents, payment.amount_cents, actor)
+    if payment.kind == "overage":
+        note_refunded(payment, gone_cents)
 
 
 def status_by_refunds(payment: Payment) -> str:

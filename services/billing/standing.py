@@ -5,6 +5,7 @@ from sqlalchemy import select
 from extensions import db
 from models.accounts import Account
 from models.billing import Subscription
+from models.overage import Charge
 
 
 def settle_standing(account_id: int) -> None:
@@ -21,4 +22,7 @@ def settle_standing(account_id: int) -> None:
             Subscription.status == "past_due",
         )
     )  # fmt: skip
-    account.status = "past_due" if owes is not None else "active"
+    failed = db.session.scalar(
+        select(Charge.id).where(Charge.account_id == account_id, Charge.status == "failed").limit(1)
+    )
+    account.status = "past_due" if owes is not None or failed is not None else "active"

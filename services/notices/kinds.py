@@ -20,6 +20,7 @@ KINDS = {
         Kind("low_balance"),
         Kind("credits_expiring"),
         Kind("purchase_receipt", in_app=False),
+        Kind("overage_charged"),
         Kind("plan_changed"),
         Kind("payment_failed", is_about_money_owed=True),
         Kind("card_needs_confirmation", is_about_money_owed=True),

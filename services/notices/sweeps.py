@@ -92,7 +92,7 @@ def sweep_receipts() -> int:
             Payment.account_id, Payment.public_id, Payment.description, Payment.amount_cents, Payment.currency
         ).where(
             Payment.paid_at >= business_now() - timedelta(days=RECEIPT_DAYS), Payment.status == "paid",
-            ~told.exists(),
+            Payment.kind != "overage", ~told.exists(),
         )
     ).all()  # fmt: skip
     return sum(

@@ -23,7 +23,7 @@ def forbid(layer: str, *modules: str) -> str:
     return broken({path: imports_any(tree, *modules) for path, tree in in_layer(layer).items()})
 
 
-PROTOCOLS = ("gateways.payments", "gateways.subscriptions")
+PROTOCOLS = ("gateways.payments", "gateways.subscriptions", "gateways.invoices")
 
 class TestLayers:
     def test_models_know_only_tables(self):

@@ -19,6 +19,7 @@ FACTS = {
     "low_balance": {"name": "Credits", "scale": 0, "available": 5, "threshold": 50, "credit_type": "credits"},
     "credits_expiring": {"name": "Credits", "scale": 0, "amount": 5, "expires_at": "2026-03-01T00:00:00Z"},
     "purchase_receipt": {"what": "1,000 credits", "amount_cents": 3500, "currency": "usd"},
+    "overage_charged": {"what": "Extra credits", "amount_cents": 8000, "currency": "usd"},
     "plan_changed": {"before": "Pro", "now": ""},
     "payment_failed": {
         "what": "Pro",
@@ -53,7 +54,8 @@ class TestList:
             notify(account_id, kind, kind, **FACTS[kind])
         page = owner.get(HOME).text
         for words in ("API calls: 100 % of your limit", "Credits are running low", "5 Credits expire on Mar 1",
-                      "Pro has ended", "A payment of $19.00 failed", "https://pay.test/x"):  # fmt: skip
+                      "Pro has ended", "$80.00 paid for extra credits", "A payment of $19.00 failed",
+                      "https://pay.test/x"):  # fmt: skip
             assert words in page, words
         assert "Receipt: 1,000 credits" not in page  # by mail alone
 

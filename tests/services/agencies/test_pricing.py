@@ -175,9 +175,7 @@ class TestTheCatalogueFile:
 
     def test_what_it_no_longer_names_is_sold_no_more(self, agency: Agency) -> None:
         with time_machine.travel(NOW + timedelta(days=1), tick=False):
-            file = parse_catalog(
-                export_catalog("agency").replace("price_cents = 1000", "price_cents = 1100")
-            )
+            file = parse_catalog(export_catalog("agency").replace("price_cents = 1000", "price_cents = 1100"))
             file.overage = [part for part in file.overage if part.credit_type != "audience"]
             load_catalog(file, "command")
         with time_machine.travel(NOW + timedelta(days=2), tick=False):
