@@ -9,6 +9,7 @@ from flask import Flask
 from jobs import (
     abandon_orders,
     backup,
+    deliver_events,
     expire_grants,
     monthly_grants,
     process_inbox,
@@ -100,6 +101,10 @@ JOBS: tuple[Job, ...] = (
     Job(
         "send-notices", Every(timedelta(minutes=1)), send_notices.run,
         "Tells of low balances, credits about to expire and receipts; sends the mails that wait.",
+    ),
+    Job(
+        "deliver-events", Every(timedelta(seconds=30)), deliver_events.run,
+        "Puts what happened into the published order and sends it to the webhooks that want it.",
     ),
     Job(
         "reconcile", Daily(time(2, 40)), reconcile.run,
