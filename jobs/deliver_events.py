@@ -2,6 +2,7 @@
 
 from flask import Flask
 
+from services.events.deliveries import deliver_due
 from services.events.journal import publish_journal
 from services.events.numbering import number_events
 
@@ -9,4 +10,7 @@ from services.events.numbering import number_events
 def run(app: Flask) -> str:
     """Read the journal on, number what waits, send what is due."""
     publish_journal()
-    return f"{number_events()} events"
+    events = number_events()
+    sent = deliver_due(app.extensions["webhook_sender"].send)
+    deliveries = ", ".join(f"{count} {outcome}" for outcome, count in sorted(sent.items())) or "no delivery"
+    return f"{events} events; {deliveries}"

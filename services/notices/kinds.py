@@ -21,6 +21,7 @@ KINDS = {
         Kind("credits_expiring"),
         Kind("purchase_receipt", in_app=False),
         Kind("plan_changed"),
+        Kind("webhook_disabled"),
         Kind("payment_failed", is_about_money_owed=True),
         Kind("card_needs_confirmation", is_about_money_owed=True),
     )
