@@ -13,8 +13,10 @@ import payments_wiring
 from blueprints import localization, request_log
 from config import ROOT, Settings, load_settings
 from extensions import babel, csrf, db, login_manager, migrate
+from gateways.webhook_sender import WebhookSender
 from services.accounts import second_factors
 from services.accounts.signed_tokens import TokenTerms
+from services.events import signing
 from services.ledger import chain
 from services.operations.moved_clock import ClockFollower
 
@@ -34,8 +36,10 @@ def create_app(settings: Settings | None = None) -> Flask:
     app = Coffer(__name__, instance_path=str(settings.instance_dir))
     app.config.from_mapping(_flask_config(settings))
     app.extensions["settings"] = settings
+    app.extensions["webhook_sender"] = WebhookSender(allows_private=settings.outgoing_private_addresses)
     app.extensions["token_terms"] = TokenTerms(settings.jwt_algorithm, settings.jwt_key)
     second_factors.use_key(settings.secret_key.get_secret_value())
+    signing.use_key(settings.secret_key.get_secret_value())
     chain.use_key(settings.ledger_key.get_secret_value())
     db.init_app(app)
     migrate.init_app(app, db, directory=str(ROOT / "migrations"))

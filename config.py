@@ -66,6 +66,9 @@ class Settings(BaseSettings):
     smtp_url: SecretStr = Field(SecretStr(""), description="smtp(s)://user:password@host:port; empty: log")
     mail_from: str = Field("coffer@localhost", description="Sender of mail")
 
+    outgoing_private_addresses: bool = Field(
+        False, description="Webhooks may go to private networks, and over plain HTTP"
+    )
     scheduler: Literal["on", "off"] = Field("on", description="Run jobs in this process")
     backup_dir: Path | None = Field(None, description="Nightly backups; empty: INSTANCE_DIR/backups")
     backup_keep: int = Field(14, ge=1, description="How many nightly backups stay")

@@ -8,6 +8,7 @@ from commands import (
     catalog,
     demo,
     doctor,
+    events,
     export,
     jobs,
     keys,
@@ -32,4 +33,6 @@ def register(app: Flask) -> None:
     app.cli.add_command(demo.group)
     app.cli.add_command(export.group)
     app.cli.add_command(doctor.doctor)
+    app.cli.add_command(events.events)
+    app.cli.add_command(events.endpoints)
     app.cli.add_command(webhooks.group)

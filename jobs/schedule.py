@@ -10,6 +10,7 @@ from jobs import (
     abandon_orders,
     backup,
     charge_overage,
+    deliver_events,
     expire_grants,
     issue_statements,
     monthly_grants,
@@ -129,6 +130,11 @@ JOBS: tuple[Job, ...] = (
         "send-notices", Every(timedelta(minutes=1)), send_notices.run,
         "Tells of low balances, credits about to expire and receipts; sends the mails that wait.",
         next_work=_nothing_by_itself,
+    ),
+    Job(
+        "deliver-events", Every(timedelta(seconds=30)), deliver_events.run,
+        "Puts what happened into the published order and sends it to the webhooks that want it.",
+        is_of_wall_clock=True,
     ),
     Job(
         "reconcile", Daily(time(2, 40)), reconcile.run,

@@ -3,7 +3,18 @@
 from flask import Flask, Response
 from werkzeug.routing import IntegerConverter
 
-from blueprints.api import accounts, credits, description, history, holds, plans, purchases, usage, wallet
+from blueprints.api import (
+    accounts,
+    credits,
+    description,
+    events,
+    history,
+    holds,
+    plans,
+    purchases,
+    usage,
+    wallet,
+)
 from blueprints.api.callers import CallLimiter
 from blueprints.api.calls import api
 from blueprints.api.fields import MAX_ID
@@ -15,6 +26,7 @@ __all__ = [
     "api",
     "credits",
     "description",
+    "events",
     "history",
     "holds",
     "plans",

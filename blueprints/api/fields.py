@@ -22,7 +22,7 @@ def _amount(value: Any) -> Decimal:
         raise ValueError(error.errors[0].message) from None
 
 
-def _whole_number(value: Any) -> int:
+def whole_number(value: Any) -> int:
     if isinstance(value, str) and _WHOLE.fullmatch(value):
         return int(value)
     if isinstance(value, Decimal) and value.adjusted() < 19 and value == value.to_integral_value():
@@ -70,14 +70,14 @@ Amount = Annotated[
         }
     ),
 ]
-RowNumber = Annotated[int, BeforeValidator(_whole_number), Field(ge=1, le=MAX_ID)]
-Seconds = Annotated[int, BeforeValidator(_whole_number), Field(ge=1, le=86_400)]
-Priority = Annotated[int, BeforeValidator(_whole_number), Field(ge=0, le=1000)]
-Quantity = Annotated[int, BeforeValidator(_whole_number), Field(ge=1, le=MAX_UNITS)]
-GaugeValue = Annotated[int, BeforeValidator(_whole_number), Field(ge=0, le=MAX_UNITS)]
-DaysOfUsage = Annotated[Literal[7, 30, 90], BeforeValidator(_whole_number)]
-PageSize = Annotated[int, BeforeValidator(_whole_number), Field(ge=1, le=100)]
-Offset = Annotated[int, BeforeValidator(_whole_number), Field(ge=0, le=10**9)]
+RowNumber = Annotated[int, BeforeValidator(whole_number), Field(ge=1, le=MAX_ID)]
+Seconds = Annotated[int, BeforeValidator(whole_number), Field(ge=1, le=86_400)]
+Priority = Annotated[int, BeforeValidator(whole_number), Field(ge=0, le=1000)]
+Quantity = Annotated[int, BeforeValidator(whole_number), Field(ge=1, le=MAX_UNITS)]
+GaugeValue = Annotated[int, BeforeValidator(whole_number), Field(ge=0, le=MAX_UNITS)]
+DaysOfUsage = Annotated[Literal[7, 30, 90], BeforeValidator(whole_number)]
+PageSize = Annotated[int, BeforeValidator(whole_number), Field(ge=1, le=100)]
+Offset = Annotated[int, BeforeValidator(whole_number), Field(ge=0, le=10**9)]
 Moment = Annotated[
     datetime, PlainValidator(_moment), WithJsonSchema({"type": "string", "format": "date-time"})
 ]

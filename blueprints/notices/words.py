@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from urllib.parse import urlsplit
 
 from flask_babel import gettext as _
 
@@ -29,6 +30,7 @@ def kind_name(kind: str) -> str:
         "purchase_receipt": _("Receipts"),
         "overage_charged": _("Extra credits that were charged"),
         "plan_changed": _("Changes of the plan"),
+        "webhook_disabled": _("Webhooks that reach nobody"),
         "payment_failed": _("Payments that failed"),
         "card_needs_confirmation": _("Payments to confirm"),
     }[kind]
@@ -99,6 +101,16 @@ def _plan_changed(facts: dict) -> Words:
     return Words(title, text, "billing", _("See Billing"), "repeat")
 
 
+def _webhook_disabled(facts: dict) -> Words:
+    host = urlsplit(facts["url"]).hostname or ""
+    return Words(
+        _("Events are no longer sent to %(host)s", host=host),
+        _("%(reason)s An operator can enable the webhook again; what it missed can be read from the API.",
+          reason=facts["reason"]),
+        "notices", _("See notices"), "bolt",
+    )  # fmt: skip
+
+
 def _payment_failed(facts: dict) -> Words:
     amount = format_money(facts["amount_cents"], facts["currency"])
     return Words(
@@ -125,6 +137,7 @@ _WORDS = {
     "purchase_receipt": _purchase_receipt,
     "overage_charged": _overage_charged,
     "plan_changed": _plan_changed,
+    "webhook_disabled": _webhook_disabled,
     "payment_failed": _payment_failed,
     "card_needs_confirmation": _needs_confirmation,
 }

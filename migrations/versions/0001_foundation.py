@@ -755,6 +755,22 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("account_id", "meter_id", name=op.f("pk_gauge_values")),
     )
     op.create_table(
+        "journal_marks",
+        sa.Column("account_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("credit_type_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("sequence", sa.BigInteger(), nullable=False, comment="The last line that is in an event"),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["accounts.id"], name=op.f("fk_journal_marks_account_id"), ondelete="RESTRICT"
+        ),
+        sa.ForeignKeyConstraint(
+            ["credit_type_id"],
+            ["credit_types.id"],
+            name=op.f("fk_journal_marks_credit_type_id"),
+            ondelete="RESTRICT",
+        ),
+        sa.PrimaryKeyConstraint("account_id", "credit_type_id", name=op.f("pk_journal_marks")),
+    )
+    op.create_table(
         "low_balances",
         sa.Column("account_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("credit_type_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -1139,6 +1155,37 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("account_id", "kind", "address", name=op.f("pk_unsubscribed")),
     )
     op.create_table(
+        "webhook_endpoints",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("public_id", sa.String(length=32), nullable=False),
+        sa.Column(
+            "account_id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            nullable=True,
+            comment="Null: every account's events",
+        ),
+        sa.Column("url", sa.String(length=2000), nullable=False),
+        sa.Column("description", sa.String(length=200), nullable=False),
+        sa.Column("types", sa.Text(), nullable=False, comment="Comma-separated; empty: every type"),
+        sa.Column("is_enabled", sa.Boolean(), nullable=False),
+        sa.Column(
+            "failures", sa.Integer(), nullable=False, comment="Attempts that failed since the last success"
+        ),
+        sa.Column("disabled_at", sa.BigInteger(), nullable=True, comment="Wall clock"),
+        sa.Column("disabled_reason", sa.String(length=300), nullable=False),
+        sa.Column("created_by", sa.String(length=80), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False, comment="Wall clock"),
+        sa.Column("removed_at", sa.BigInteger(), nullable=True, comment="Wall clock; null: it is there"),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["accounts.id"], name=op.f("fk_webhook_endpoints_account_id"), ondelete="RESTRICT"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_webhook_endpoints")),
+        sa.UniqueConstraint("public_id", name=op.f("uq_webhook_endpoints_public_id")),
+    )
+    op.create_index(
+        op.f("ix_webhook_endpoints_account_id"), "webhook_endpoints", ["account_id"], unique=False
+    )
+    op.create_table(
         "outbox_mails",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("notice_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
@@ -1172,6 +1219,52 @@ def upgrade() -> None:
         postgresql_where=sa.text("state = 'queued'"),
     )
     op.create_index(op.f("ix_outbox_mails_notice_id"), "outbox_mails", ["notice_id"], unique=False)
+    op.create_table(
+        "outgoing_events",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("public_id", sa.String(length=40), nullable=False),
+        sa.Column("account_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column(
+            "endpoint_id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            nullable=True,
+            comment="A test event: for this one alone",
+        ),
+        sa.Column("type", sa.String(length=40), nullable=False),
+        sa.Column("dedupe_key", sa.String(length=200), nullable=False),
+        sa.Column("data", sa.Text(), nullable=False, comment="JSON; the body's data"),
+        sa.Column("created_at", sa.BigInteger(), nullable=False, comment="Business clock"),
+        sa.Column("sequence", sa.BigInteger(), nullable=True, comment="Place in published order"),
+        sa.Column("body", sa.Text(), nullable=True, comment="As it is sent, the same each time"),
+        sa.Column("published_at", sa.BigInteger(), nullable=True, comment="Wall clock"),
+        sa.CheckConstraint("(sequence IS NULL) = (body IS NULL)", name=op.f("ck_outgoing_events_published")),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["accounts.id"], name=op.f("fk_outgoing_events_account_id"), ondelete="RESTRICT"
+        ),
+        sa.ForeignKeyConstraint(
+            ["endpoint_id"],
+            ["webhook_endpoints.id"],
+            name=op.f("fk_outgoing_events_endpoint_id"),
+            ondelete="RESTRICT",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_outgoing_events")),
+        sa.UniqueConstraint(
+            "account_id", "dedupe_key", name=op.f("uq_outgoing_events_account_id_dedupe_key")
+        ),
+        sa.UniqueConstraint("public_id", name=op.f("uq_outgoing_events_public_id")),
+        sa.UniqueConstraint("sequence", name=op.f("uq_outgoing_events_sequence")),
+    )
+    op.create_index(
+        op.f("ix_outgoing_events_published_at"), "outgoing_events", ["published_at"], unique=False
+    )
+    op.create_index(
+        "ix_outgoing_events_waiting",
+        "outgoing_events",
+        ["id"],
+        unique=False,
+        sqlite_where=sa.text("sequence IS NULL"),
+        postgresql_where=sa.text("sequence IS NULL"),
+    )
     op.create_table(
         "payments",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -1238,6 +1331,22 @@ def upgrade() -> None:
     )
     op.create_index("ix_payments_account", "payments", ["account_id", "id"], unique=False)
     op.create_table(
+        "webhook_secrets",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("endpoint_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("sealed", sa.Text(), nullable=False, comment="Encrypted under SECRET_KEY"),
+        sa.Column("created_at", sa.BigInteger(), nullable=False, comment="Wall clock"),
+        sa.Column("expires_at", sa.BigInteger(), nullable=True, comment="Wall clock; null: the present one"),
+        sa.ForeignKeyConstraint(
+            ["endpoint_id"],
+            ["webhook_endpoints.id"],
+            name=op.f("fk_webhook_secrets_endpoint_id"),
+            ondelete="RESTRICT",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_webhook_secrets")),
+    )
+    op.create_index(op.f("ix_webhook_secrets_endpoint_id"), "webhook_secrets", ["endpoint_id"], unique=False)
+    op.create_table(
         "charges",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column(
@@ -1297,6 +1406,45 @@ def upgrade() -> None:
     )
     op.create_index("ix_charges_account", "charges", ["account_id", "id"], unique=False)
     op.create_index("ix_charges_next", "charges", ["status", "next_attempt_at"], unique=False)
+    op.create_table(
+        "deliveries",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("event_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("endpoint_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("state", sa.String(length=10), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False, comment="In all"),
+        sa.Column(
+            "tries", sa.Integer(), nullable=False, comment="Since it was last asked for; what waits grow by"
+        ),
+        sa.Column("status_code", sa.Integer(), nullable=True, comment="Of the last answer"),
+        sa.Column("error", sa.String(length=300), nullable=True, comment="Of the last attempt"),
+        sa.Column("created_at", sa.BigInteger(), nullable=False, comment="Wall clock"),
+        sa.Column(
+            "next_attempt_at", sa.BigInteger(), nullable=True, comment="Wall clock; null: no more attempts"
+        ),
+        sa.Column("finished_at", sa.BigInteger(), nullable=True, comment="Wall clock"),
+        sa.CheckConstraint("state IN ('queued', 'delivered', 'failed')", name=op.f("ck_deliveries_state")),
+        sa.ForeignKeyConstraint(
+            ["endpoint_id"],
+            ["webhook_endpoints.id"],
+            name=op.f("fk_deliveries_endpoint_id"),
+            ondelete="RESTRICT",
+        ),
+        sa.ForeignKeyConstraint(
+            ["event_id"], ["outgoing_events.id"], name=op.f("fk_deliveries_event_id"), ondelete="RESTRICT"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_deliveries")),
+        sa.UniqueConstraint("event_id", "endpoint_id", name=op.f("uq_deliveries_event_id_endpoint_id")),
+    )
+    op.create_index(
+        "ix_deliveries_due",
+        "deliveries",
+        ["next_attempt_at"],
+        unique=False,
+        sqlite_where=sa.text("state = 'queued'"),
+        postgresql_where=sa.text("state = 'queued'"),
+    )
+    op.create_index("ix_deliveries_endpoint", "deliveries", ["endpoint_id", "id"], unique=False)
     op.create_table(
         "disputes",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -1445,6 +1593,23 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_charge_attempts")),
         sa.UniqueConstraint("charge_id", "number", name=op.f("uq_charge_attempts_charge_id_number")),
         sa.UniqueConstraint("idempotency_key", name=op.f("uq_charge_attempts_idempotency_key")),
+    )
+    op.create_table(
+        "delivery_attempts",
+        sa.Column("delivery_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("started_at", sa.BigInteger(), nullable=False, comment="Wall clock"),
+        sa.Column("duration_ms", sa.Integer(), nullable=False),
+        sa.Column("status_code", sa.Integer(), nullable=True),
+        sa.Column("error", sa.String(length=300), nullable=True),
+        sa.Column("response", sa.String(length=500), nullable=False, comment="How the answer began"),
+        sa.ForeignKeyConstraint(
+            ["delivery_id"],
+            ["deliveries.id"],
+            name=op.f("fk_delivery_attempts_delivery_id"),
+            ondelete="RESTRICT",
+        ),
+        sa.PrimaryKeyConstraint("delivery_id", "number", name=op.f("pk_delivery_attempts")),
     )
     op.create_table(
         "statements",

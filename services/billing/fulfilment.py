@@ -18,6 +18,7 @@ from gateways.payments import CheckoutSession, IntentFacts, Payments, UnknownToP
 from models.accounts import Account
 from models.billing import Order, Payment
 from models.catalog import CreditType
+from services.billing.announcements import publish_payment
 from services.billing.cards import use_new_card
 from services.billing.environment import instance_id
 from services.billing.stripe_subscriptions import follow_subscription
@@ -187,6 +188,7 @@ def _credit(session: CheckoutSession, actor: str, within: Callable[[], None], *,
             payment_id=payment_id,
         )
     )
+    publish_payment(payment_id)
     within()
     return "paid"
 
@@ -312,6 +314,8 @@ def _note_unpaid(session: CheckoutSession, intent: IntentFacts | None) -> Outcom
         payment.stripe_payment_intent_id = session.payment_intent_id
         payment.status = "pending" if is_under_way else "failed"
         payment.failure = failure[:500] if failure else None
+        db.session.flush()
+        publish_payment(payment.id)
     is_over = session.status == "expired" or (session.status == "complete" and failure is not None)
     if is_over and order.status in ("pending", "open"):
         order.status, order.closed_at = "expired", business_now()

@@ -14,6 +14,7 @@ from extensions import db
 from gateways.payments import IntentFacts, Payments, UnknownToProvider
 from models.accounts import Account
 from models.billing import Payment
+from services.billing.announcements import publish_payment
 from services.catalog.wallets import Wallet, wallet_of
 from services.clock import business_now
 from services.ledger.grants import GrantReceipt, Incoming, grant_credits
@@ -100,6 +101,7 @@ def _credit(funding: Funding, wallet: Wallet, method: str, **reference: str | No
     )
     db.session.add(payment)
     db.session.flush()
+    publish_payment(payment.id)
     return grant_credits(
         Incoming(
             account_id=funding.account_id,

@@ -21,6 +21,7 @@ from models.accounts import Account
 from models.billing import Subscription
 from models.catalog import Plan
 from services.audit import record
+from services.billing.announcements import publish_subscription, subscription_state
 from services.billing.period_credits import granted_month
 from services.billing.stripe_subscriptions import follow_invoice, follow_subscription
 from services.billing.stripe_sync import price_for_subscribing
@@ -271,23 +272,28 @@ def settle_pending(subscription_id: int, payments: Payments, key: str) -> None:
 
 @atomic
 def _plan_change(subscription_id: int, plan_id: int, interval: str, actor: str) -> None:
-    current = _locked(subscription_id)
-    current.pending_plan_id, current.pending_interval = plan_id, interval
+    current = _set_pending(subscription_id, plan_id, interval)
     plan = db.session.get_one(Plan, plan_id)
     record("subscription.change_planned", actor, current.account_id, plan=plan.code, interval=interval)
 
 
 @atomic
 def _restore_change(subscription_id: int, plan_id: int | None, interval: str | None) -> None:
-    current = _locked(subscription_id)
-    current.pending_plan_id, current.pending_interval = plan_id, interval
+    _set_pending(subscription_id, plan_id, interval)
 
 
 @atomic
 def forget_change(subscription_id: int) -> None:
     """Let the plan in force go on: no change waits any more."""
+    _set_pending(subscription_id, None, None)
+
+
+def _set_pending(subscription_id: int, plan_id: int | None, interval: str | None) -> Subscription:
     current = _locked(subscription_id)
-    current.pending_plan_id, current.pending_interval = None, None
+    before = subscription_state(current)
+    current.pending_plan_id, current.pending_interval = plan_id, interval
+    publish_subscription(current, before)
+    return current
 
 
 def _locked(subscription_id: int) -> Subscription:

@@ -18,6 +18,7 @@ from gateways.subscriptions import CardFacts, InvoiceFacts, PriceFacts, Subscrip
 from models.accounts import Account
 from models.billing import Order, Payment, SavedCard, Subscription
 from models.catalog import Plan
+from services.billing.announcements import publish_payment, publish_subscription, subscription_state
 from services.billing.environment import instance_id
 from services.billing.invoice_credits import (
     billed_line,
@@ -136,7 +137,7 @@ def _account_of(facts: SubscriptionFacts) -> int:
 def _mirror(
     account_id: int, row: Subscription | None, facts: SubscriptionFacts, is_paid: bool, actor: str
 ) -> None:
-    before = row.plan.name if row is not None else ""
+    before, state = row.plan.name if row is not None else "", subscription_state(row)
     if row is None:
         row = _begun(facts, account_id, is_paid, plan_of_price(facts.price), actor)
         if row is None:
@@ -145,6 +146,7 @@ def _mirror(
     if row.ended_at is not None:
         return
     _take_over(row, facts, plan_of_price(facts.price))
+    publish_subscription(row, state)
     _tell(row, before)
     if facts.card is not None:
         keep_card(account_id, facts.card)
@@ -175,8 +177,9 @@ def _begun(
         _flag_second(facts, current)
         return None
     if current is not None and not is_over:  # given until now; from here on it is paid for
+        given = subscription_state(current)
         current.status, current.ended_at = "canceled", max(facts.started_at, current.started_at)
-        db.session.flush()
+        publish_subscription(current, given)
     row = Subscription(
         public_id=secrets.token_hex(12), account_id=account_id, plan_id=plan.id, readings=0,
         status="canceled" if is_over else "active", interval=facts.price.interval or "month", actor=actor,
@@ -234,8 +237,6 @@ def _waits(row: Subscription, told: Plan, interval: str) -> bool:
 
 def _tell(row: Subscription, before: str) -> None:
     """Tell of a plan that began, changed or ended."""
-    db.session.flush()
-    db.session.refresh(row)
     now = "" if row.ended_at is not None else row.plan.name
     if now != before:
         key = f"plan:{row.public_id}:{row.plan_id if now else 'ended'}:{iso(row.current_period_start)}"
@@ -275,6 +276,7 @@ def _record(
     payment.invoice_url, payment.hosted_invoice_url = invoice.invoice_pdf, invoice.hosted_invoice_url
     payment.description = _words(invoice, payment.plan_id)
     db.session.flush()
+    publish_payment(payment.id)
     make_up_missed_months(row, earlier, takes_effect(invoice), anchors, prices, actor)
     grant_for_invoice(row, invoice, prices, facts, actor, payment.id)
 
@@ -327,6 +329,8 @@ def _note_unpaid(invoice: InvoiceFacts) -> None:
     payment.hosted_invoice_url = invoice.hosted_invoice_url if is_asked else None
     payment.stripe_payment_intent_id = invoice.payment_intent_id
     if is_asked:
+        db.session.flush()
+        publish_payment(payment.id)
         notify(
             row.account_id, "card_needs_confirmation" if invoice.needs_action else "payment_failed",
             f"invoice:{invoice.id}", what=payment.description, amount_cents=payment.amount_cents,

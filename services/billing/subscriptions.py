@@ -16,6 +16,7 @@ from models.accounts import Account
 from models.billing import Payment, Subscription
 from models.catalog import Plan
 from services.audit import record
+from services.billing.announcements import publish_subscription, subscription_state
 from services.billing.period_credits import Month, grant_month, granted_months
 from services.catalog.entitlements import has_active_subscription, open_subscription
 from services.catalog.plans import current_plan, plan_named
@@ -145,8 +146,9 @@ def set_plan(
     anchor_at = now  # months of usage go on where they were: another plan is no new month
     if current is not None:
         anchor_at = current.anchor_at
+        before = subscription_state(current)
         current.status, current.ended_at = "canceled", now
-        db.session.flush()
+        publish_subscription(current, before)
     if not plan.is_default:
         subscription_id = _start(account_id, plan, interval, now, anchor_at, actor)
         _grant(subscription_id, _months(now, now, _time_zone(account_id))[0], actor)
@@ -168,7 +170,7 @@ def _start(account_id: int, plan: Plan, interval: str, now: datetime, anchor_at:
         current_period_end=months_after(now, INTERVAL_MONTHS[interval], _time_zone(account_id)),
     )
     db.session.add(subscription)
-    db.session.flush()
+    publish_subscription(subscription, {})
     return subscription.id
 
 

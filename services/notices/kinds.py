@@ -22,6 +22,7 @@ KINDS = {
         Kind("purchase_receipt", in_app=False),
         Kind("overage_charged"),
         Kind("plan_changed"),
+        Kind("webhook_disabled"),
         Kind("payment_failed", is_about_money_owed=True),
         Kind("card_needs_confirmation", is_about_money_owed=True),
     )

@@ -5,6 +5,7 @@ that it is told once. Source: docs/notices.md.
 """
 
 from datetime import timedelta
+from typing import Any
 
 from sqlalchemy import func, select
 
@@ -14,8 +15,10 @@ from models.catalog import CreditType
 from models.ledger import Grant
 from models.notices import LowBalance, Notice
 from services.clock import business_now, iso
+from services.events.publishing import publish
 from services.ledger.balances import balance_of
 from services.ledger.opening import lock_accounts
+from services.money import to_number
 from services.notices.notices import notify
 from services.unit_of_work import atomic
 
@@ -49,6 +52,11 @@ def _look_at(account_id: int, credit_type_id: int) -> bool:
     row.crossings += 1
     # The instant too: a threshold that was taken away and set again counts anew.
     key = f"low:{credit_type_id}:{row.crossings}:{iso(business_now())}"
+    data = {
+        "credit_type": counted.code, "available": to_number(available, counted.scale),
+        "threshold": to_number(row.threshold, counted.scale),
+    }  # fmt: skip
+    publish(account_id, "credits.low", key, data)
     return notify(
         account_id, "low_balance", key, credit_type=counted.code, name=counted.name,
         scale=counted.scale, available=available, threshold=row.threshold,
@@ -74,12 +82,24 @@ def sweep_expiring() -> int:
         )
     ).all()  # fmt: skip
     return sum(
-        notify(
-            account_id, "credits_expiring", f"expiring:{type_id}:{iso(expires_at)}", credit_type=code,
-            name=name, scale=scale, amount=int(amount), expires_at=iso(expires_at),
+        _tell_expiring(
+            account_id, f"expiring:{type_id}:{iso(expires_at)}", credit_type=code, name=name, scale=scale,
+            amount=int(amount), expires_at=iso(expires_at),
         )
         for account_id, type_id, expires_at, code, name, scale, amount in rows
     )  # fmt: skip
+
+
+@atomic
+def _tell_expiring(account_id: int, key: str, **facts: Any) -> bool:
+    if not notify(account_id, "credits_expiring", key, **facts):
+        return False
+    data = {
+        "credit_type": facts["credit_type"], "amount": to_number(facts["amount"], facts["scale"]),
+        "expires_at": facts["expires_at"],
+    }  # fmt: skip
+    publish(account_id, "credits.expiring", key, data)
+    return True
 
 
 def sweep_receipts() -> int:

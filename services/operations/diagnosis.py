@@ -16,7 +16,9 @@ from extensions import db
 from models.accounts import Account
 from models.billing import Order
 from models.inbox import InboxEvent
+from models.outgoing import WebhookEndpoint
 from services.clock import wall_now
+from services.events.endpoints import IS_GIVEN_UP
 from services.operations.clock_guard import paused_because
 from services.operations.readiness import readiness
 
@@ -46,6 +48,7 @@ def _rows_to_look_at() -> Iterator[Finding]:
     for name, table, condition, advice in (
         ("parked accounts", Account, Account.status == "parked", "see flask ledger verify"),
         ("flagged orders", Order, Order.status == "flagged", "paid, but not as ordered; orders.flag says why"),
+        ("disabled webhooks", WebhookEndpoint, IS_GIVEN_UP, "nothing reached them; see flask endpoints list"),
         ("failed events", InboxEvent, InboxEvent.state == "failed", "see flask webhooks list"),
     ):
         count = db.session.scalar(select(func.count()).select_from(table).where(condition))

@@ -11,7 +11,9 @@ from models.billing import Order, Payment
 from models.catalog import CreditType
 from models.inbox import InboxEvent
 from models.ledger import Balance, Grant
+from models.outgoing import WebhookEndpoint
 from services.clock import business_now
+from services.events.endpoints import IS_GIVEN_UP
 
 DAYS = 30
 SOON = timedelta(days=7)
@@ -58,6 +60,7 @@ class Attention:
     flagged_orders: int
     parked_accounts: int
     past_due_accounts: int
+    disabled_endpoints: int
 
 
 def credits_outstanding() -> list[Outstanding]:
@@ -136,4 +139,5 @@ def attention() -> Attention:
         count(select(func.count(Order.id)).where(Order.status == "flagged")),
         count(select(func.count(Account.id)).where(Account.status == "parked")),
         count(select(func.count(Account.id)).where(Account.status == "past_due")),
+        count(select(func.count(WebhookEndpoint.id)).where(IS_GIVEN_UP)),
     )

@@ -17,6 +17,7 @@ from models.billing import ENTITLING_STATUSES, Subscription
 from models.catalog import Catalog, CreditType, Meter, Plan, PlanLimit
 from models.usage import GaugeValue, MeterDay, MeterWindow
 from services.clock import business_now, from_microseconds, iso, to_microseconds
+from services.events.publishing import publish
 from services.ledger.debits import Spend, spend_credits
 from services.ledger.opening import lock_accounts
 from services.money import MAX_UNITS, from_units, to_number
@@ -183,7 +184,7 @@ def record_usage(increment: Increment) -> UsageReceipt:
         credits_used=credits_before + credits,
     )  # fmt: skip
     _write_day(ADD_TO_DAY, place, increment.quantity, credits)
-    _warn(place, used, after, iso(window.starts_at))
+    _warn(place, increment.meter, used, after, iso(window.starts_at))
     return _receipt(place, increment.meter, used, after, credits)
 
 
@@ -211,20 +212,20 @@ def _set(place: _Place, value: int, increment: Increment) -> UsageReceipt:
         credits_used=credits_before + credits, updated_at=to_microseconds(business_now()),
     )  # fmt: skip
     _write_day(SET_DAY, place, value, credits)
-    _warn(place, before, value, f"gauge {business_now():%Y-%m}")
+    _warn(place, increment.meter, before, value, f"gauge {business_now():%Y-%m}")
     return _receipt(place, increment.meter, before, value, credits)
 
 
-def _warn(place: _Place, before: int, after: int, window: str) -> None:
+def _warn(place: _Place, meter: str, before: int, after: int, window: str) -> None:
     """Tell of the highest warning that was reached just now; once a window each."""
     included = place.limit.included
     step = warning_of(after, included)
     if step is None or step == warning_of(before, included) or after <= before:
         return
-    notify(
-        place.account_id, "limit_warning", f"limit:{place.meter_id}:{window}:{included}:{step}", name=place.name,
-        step=step, used=after, limit=included, blocks=place.limit.blocks,
-    )  # fmt: skip
+    key = f"limit:{place.meter_id}:{window}:{included}:{step}"
+    facts = {"name": place.name, "step": step, "used": after, "limit": included, "blocks": place.limit.blocks}
+    if notify(place.account_id, "limit_warning", key, **facts):
+        publish(place.account_id, "limit.warning", key, {"meter": meter, **facts})
 
 
 def _open(account_id: int, meter: str) -> _Place:

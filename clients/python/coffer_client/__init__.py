@@ -19,10 +19,12 @@ from coffer_client.errors import (
     Unavailable,
     Unreachable,
 )
+from coffer_client.webhooks import BadSignature, verify_webhook
 
 __all__ = [
     "AccountFrozen",
     "AccountPastDue",
+    "BadSignature",
     "Balance",
     "Coffer",
     "CofferError",
@@ -43,4 +45,5 @@ __all__ = [
     "Unauthorized",
     "Unavailable",
     "Unreachable",
+    "verify_webhook",
 ]

@@ -28,6 +28,7 @@ FACTS = {
         "currency": "usd",
         "url": None,
     },
+    "webhook_disabled": {"url": "https://hooks.example.com/x", "reason": "Answered 500."},
     "card_needs_confirmation": {
         "what": "Pro",
         "amount_cents": 1900,
@@ -55,7 +56,7 @@ class TestList:
         page = owner.get(HOME).text
         for words in ("API calls: 100 % of your limit", "Credits are running low", "5 Credits expire on Mar 1",
                       "Pro has ended", "$80.00 paid for extra credits", "A payment of $19.00 failed",
-                      "https://pay.test/x"):  # fmt: skip
+                      "https://pay.test/x", "Events are no longer sent to hooks.example.com"):  # fmt: skip
             assert words in page, words
         assert "Receipt: 1,000 credits" not in page  # by mail alone
 
