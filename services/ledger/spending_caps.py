@@ -75,6 +75,12 @@ CAPS = Statement(
     .where(_balances.account_id == bindparam("account_id"), _balances.spending_cap.is_not(None))
     .order_by(_types.position, _types.id)
 )  # fmt: skip
+CAPPED = Statement(
+    select(_balances.account_id)
+    .where(_balances.spending_cap.is_not(None))
+    .distinct()
+    .order_by(_balances.account_id)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +182,11 @@ def spending_caps(account_id: int) -> list[SpendingCap]:
             )
         )  # fmt: skip
     return found
+
+
+def capped_accounts() -> list[int]:
+    """The accounts that have set a cap of anything."""
+    return [row[0] for row in CAPPED.all()]
 
 
 def _turn_month(book: Book) -> None:
