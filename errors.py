@@ -64,6 +64,8 @@ class LimitReached(CofferError):
 
 
 class SpendingCapReached(CofferError):
+    """Members: ``required``, ``left``, ``cap`` (numbers in the type's own scale), ``credit_type``, ``resets_at``."""
+
     code, status, title = "spending_cap_reached", 402, "The spending cap is reached"
 
 

@@ -48,6 +48,14 @@ class Balance(Base):
         CheckConstraint("held BETWEEN 0 AND balance", name="held"),
         CheckConstraint("balance = purchased + granted - used - expired - removed", name="conservation"),
         CheckConstraint("subscription <= balance", name="subscription_within"),
+        CheckConstraint(f"spending_cap BETWEEN 1 AND {MAX_UNITS}", name="spending_cap"),
+        CheckConstraint(f"cap_used BETWEEN 0 AND {MAX_UNITS}", name="cap_used"),
+        CheckConstraint("cap_ends_at > cap_starts_at", name="cap_window"),
+        CheckConstraint(
+            "(spending_cap IS NULL) = (cap_used IS NULL) AND (spending_cap IS NULL) = (cap_starts_at IS NULL) "
+            "AND (spending_cap IS NULL) = (cap_ends_at IS NULL)",
+            name="cap_is_whole",
+        ),
     )
 
     account_id: Mapped[int] = mapped_column(ForeignKey("accounts.id", ondelete="RESTRICT"), primary_key=True)
@@ -78,6 +86,10 @@ class Balance(Base):
     expiry_lines: Mapped[int] = mapped_column(BigInteger, default=0)
     transfer_lines: Mapped[int] = mapped_column(BigInteger, default=0)
     revocation_lines: Mapped[int] = mapped_column(BigInteger, default=0)
+    spending_cap: Mapped[int | None] = mapped_column(BigInteger, comment="Most a calendar month; null: none")
+    cap_used: Mapped[int | None] = mapped_column(BigInteger, comment="The month's usage less its refunds")
+    cap_starts_at: Mapped[datetime | None] = mapped_column(comment="The month counted, in the account's zone")
+    cap_ends_at: Mapped[datetime | None] = mapped_column(comment="Exclusive")
 
     credit_type: Mapped[CreditType] = relationship()
 
@@ -87,6 +99,12 @@ Index(
     Balance.__table__.c.next_expiry_at,
     sqlite_where=text("next_expiry_at IS NOT NULL"),
     postgresql_where=text("next_expiry_at IS NOT NULL"),
+)
+Index(
+    "ix_balances_capped",
+    Balance.__table__.c.account_id,
+    sqlite_where=text("spending_cap IS NOT NULL"),
+    postgresql_where=text("spending_cap IS NOT NULL"),
 )
 
 

@@ -29,3 +29,10 @@ def month_index(anchor: datetime, moment: datetime, time_zone: str = "UTC") -> i
     start, local = anchor.astimezone(zone), moment.astimezone(zone)
     guess = (local.year - start.year) * 12 + local.month - start.month
     return guess if months_after(anchor, guess, time_zone) <= moment else guess - 1
+
+
+def calendar_month(moment: datetime, time_zone: str = "UTC") -> tuple[datetime, datetime]:
+    """The calendar month of a zone that a moment lies in: when it begins and when the next does."""
+    local = moment.astimezone(ZoneInfo(time_zone))
+    first = local.replace(day=1, hour=0, minute=0, second=0, microsecond=0, fold=0)
+    return first.astimezone(UTC), months_after(first, 1, time_zone)

@@ -52,6 +52,14 @@ class BalanceOfType(Answer):
     formatted: str
 
 
+class SpendingCap(Answer):
+    cap: Number
+    used: Number
+    reserved: Number = Field(description="What open holds may still capture; it counts against the cap.")
+    left: Number
+    resets_at: Time = Field(description="When the next calendar month of the account's zone begins.")
+
+
 class Balance(BalanceOfType):
     account: str
     total_purchased: Number
@@ -59,6 +67,7 @@ class Balance(BalanceOfType):
     subscription_credits: Number
     permanent_credits: Number
     subscription_expire_at: Time | None
+    spending_cap: SpendingCap | None
     balances: list[BalanceOfType]
 
 

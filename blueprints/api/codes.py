@@ -11,7 +11,10 @@ MEANINGS = {
     "unauthorized": "No key, an unknown or revoked one; or a browser's call without a session or CSRF token.",
     "insufficient_credits": "Less is available than asked for. Members: required, available, credit_type.",
     "limit_reached": "The plan's limit on a kind of usage is reached and no credits cover the rest.",
-    "spending_cap_reached": "The cap that the customer has set for the month is reached.",
+    "spending_cap_reached": (
+        "The cap that the customer has set for the month leaves less than asked for. "
+        "Members: required, left, cap, credit_type, resets_at."
+    ),
     "overage_limit_reached": "The account would owe more than its limit.",
     "payment_declined": "The card was declined. Nothing was charged and nothing was granted.",
     "forbidden": "The key lacks the scope, or the call is for platform keys, or not for browsers.",

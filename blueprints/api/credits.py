@@ -9,7 +9,15 @@ from flask import Response, request
 from blueprints.api import answers, schemas
 from blueprints.api.amounts import decimal_text, formatted, priced_units
 from blueprints.api.calls import JSON, Asked, answered, call
-from errors import AccountFrozen, BalanceLimit, Conflict, InsufficientCredits, InvalidRequest, NotFound
+from errors import (
+    AccountFrozen,
+    BalanceLimit,
+    Conflict,
+    InsufficientCredits,
+    InvalidRequest,
+    NotFound,
+    SpendingCapReached,
+)
 from models.catalog import DEFAULT_CREDIT_TYPE
 from services.accounts.callers import account_for, slug_of
 from services.clock import iso
@@ -18,6 +26,7 @@ from services.ledger.debits import Spend, SpendReceipt, adjust_down, spend_credi
 from services.ledger.grants import Incoming, grant_credits
 from services.ledger.reversals import refund_spend
 from services.ledger.scales import scale_of, scale_of_line
+from services.ledger.spending_caps import SpendingCap, spending_caps
 from services.ledger.transfers import transfer_credits
 from services.money import to_number, to_units
 
@@ -33,6 +42,7 @@ def balance(asked: Asked) -> Response:
     found = positions(account_id)
     position = _position(found, asked.query.credit_type)
     expires_at = subscription_expires_at(account_id, position)
+    cap = _cap_of(account_id, position)
     body = json.dumps(
         {
             "account": slug_of(account_id),
@@ -42,6 +52,7 @@ def balance(asked: Asked) -> Response:
             "subscription_credits": to_number(position.subscription, position.scale),
             "permanent_credits": to_number(position.permanent, position.scale),
             "subscription_expire_at": iso(expires_at) if expires_at else None,
+            "spending_cap": _spending_cap(cap) if cap else None,
             "balances": [_balance(each) for each in found],
         }
     )
@@ -89,8 +100,9 @@ def check(asked: Asked) -> Response:
     def operation() -> tuple[int, dict[str, Any]]:
         position = _position(positions(account_id), body.credit_type)
         units = to_units(body.amount, position.scale)
+        cap = _cap_of(account_id, position)
         return 200, {
-            "allowed": units <= position.available,
+            "allowed": units <= position.available and (cap is None or units <= cap.left),
             "required": to_number(units, position.scale),
             "available": to_number(position.available, position.scale),
         }
@@ -101,7 +113,7 @@ def check(asked: Asked) -> Response:
 @call(
     "POST", "/api/credits/deduct", "Spend credits", scope="spend",
     body=schemas.DeductBody, answers={200: answers.Deducted},
-    refusals=(InsufficientCredits, AccountFrozen, NotFound, BalanceLimit),
+    refusals=(InsufficientCredits, SpendingCapReached, AccountFrozen, NotFound, BalanceLimit),
 )  # fmt: skip
 def deduct(asked: Asked) -> Response:
     account_id, body = asked.account_id, asked.body
@@ -212,6 +224,21 @@ def _balance(position: Position) -> dict[str, Any]:
         "held": to_number(position.held, position.scale),
         "available": to_number(position.available, position.scale),
         "formatted": formatted(position.balance, position),
+    }
+
+
+def _cap_of(account_id: int, position: Position) -> SpendingCap | None:
+    caps = spending_caps(account_id)
+    return next((cap for cap in caps if cap.credit_type_id == position.credit_type_id), None)
+
+
+def _spending_cap(cap: SpendingCap) -> dict[str, Any]:
+    return {
+        "cap": to_number(cap.cap, cap.scale),
+        "used": to_number(cap.used, cap.scale),
+        "reserved": to_number(cap.reserved, cap.scale),
+        "left": to_number(cap.left, cap.scale),
+        "resets_at": iso(cap.resets_at),
     }
 
 

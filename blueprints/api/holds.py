@@ -6,7 +6,7 @@ from flask import Response
 
 from blueprints.api import answers, schemas
 from blueprints.api.calls import Asked, call
-from errors import AccountFrozen, BalanceLimit, HoldNotOpen, InsufficientCredits, NotFound
+from errors import AccountFrozen, BalanceLimit, HoldNotOpen, InsufficientCredits, NotFound, SpendingCapReached
 from models.catalog import DEFAULT_CREDIT_TYPE
 from services.clock import iso
 from services.ledger.holds import HoldRequest, capture_hold, create_hold, hold_scale, release_hold
@@ -17,7 +17,7 @@ from services.money import to_number, to_units
 @call(
     "POST", "/api/credits/holds", "Set credits aside", scope="spend",
     body=schemas.HoldBody, answers={201: answers.HoldOpened},
-    refusals=(InsufficientCredits, AccountFrozen, NotFound, BalanceLimit),
+    refusals=(InsufficientCredits, SpendingCapReached, AccountFrozen, NotFound, BalanceLimit),
 )  # fmt: skip
 def hold(asked: Asked) -> Response:
     account_id, body = asked.account_id, asked.body

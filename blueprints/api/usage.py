@@ -6,14 +6,14 @@ from flask import Response
 
 from blueprints.api import answers, schemas
 from blueprints.api.calls import Asked, answered, call
-from errors import AccountFrozen, BalanceLimit, LimitReached, NotFound
+from errors import AccountFrozen, BalanceLimit, LimitReached, NotFound, SpendingCapReached
 from services.catalog.estimates import estimate as estimate_of
 from services.clock import iso
 from services.money import to_number
 from services.usage.meters import Increment, UsageReceipt, credits_number, record_usage, set_gauge
 from services.usage.report import MeterUsage, Ratio, UsageReport, usage_of
 
-REFUSALS = (LimitReached, AccountFrozen, NotFound, BalanceLimit)
+REFUSALS = (LimitReached, SpendingCapReached, AccountFrozen, NotFound, BalanceLimit)
 
 
 @call(

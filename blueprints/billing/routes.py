@@ -9,6 +9,7 @@ from werkzeug.wrappers import Response
 
 from blueprints.access import account_member
 from blueprints.billing.blueprint import blueprint
+from blueprints.billing.spending import spending_cards
 from blueprints.billing.wallet import wallet_page
 from blueprints.form_tokens import new_form_token
 from errors import CofferError, InvalidRequest, PaymentProviderUnavailable
@@ -46,6 +47,7 @@ def show(account: OpenAccount) -> str:
         types=types,
         form_token=new_form_token(),
         **wallet_page(account, types),
+        **spending_cards(account),
         may_buy=account.allows("member"),
         buying="buy-credits" in request.args,
         canceled="canceled" in request.args,

@@ -26,6 +26,7 @@ def kind_name(kind: str) -> str:
     return {
         "limit_warning": _("80, 90 and 100 % of a limit"),
         "low_balance": _("A balance below its threshold"),
+        "spending_cap": _("80 and 100 % of a spending cap"),
         "credits_expiring": _("Credits that expire within a week"),
         "purchase_receipt": _("Receipts"),
         "overage_charged": _("Extra credits that were charged"),
@@ -52,6 +53,19 @@ def _limit_warning(facts: dict) -> Words:
             else _("What is used beyond it takes credits.")
         )
     return Words(title, text, "usage", _("See usage"), "chart-bar")
+
+
+def _spending_cap(facts: dict) -> Words:
+    scale = facts["scale"]
+    text = _("%(used)s of %(cap)s are spent; the month ends on %(date)s.",
+             used=format_credits(facts["used"], scale), cap=format_credits(facts["cap"], scale),
+             date=format_date(datetime.fromisoformat(facts["resets_at"])))  # fmt: skip
+    if facts["step"] == 100:
+        title = _("The spending cap of %(name)s is reached", name=facts["name"])
+        text += " " + _("Nothing more is spent before, unless you raise the cap.")
+    else:
+        title = _("80 %% of the spending cap of %(name)s is spent", name=facts["name"])
+    return Words(title, text, "billing/spending", _("See the cap"), "chart-bar")
 
 
 def _low_balance(facts: dict) -> Words:
@@ -133,6 +147,7 @@ def _needs_confirmation(facts: dict) -> Words:
 _WORDS = {
     "limit_warning": _limit_warning,
     "low_balance": _low_balance,
+    "spending_cap": _spending_cap,
     "credits_expiring": _credits_expiring,
     "purchase_receipt": _purchase_receipt,
     "overage_charged": _overage_charged,

@@ -54,7 +54,7 @@ def run(account: OpenAccount) -> Answer:
         return 200, {"transaction_id": receipt.transaction_id, "task_id": task_id}
 
     answer = once_per_form(account.id, operation)
-    if answer.status == InsufficientCredits.status:
+    if answer.status >= 400 and json.loads(answer.body)["code"] == InsufficientCredits.code:
         return _page(account, 402)
     if answer.status >= 400:
         flash(json.loads(answer.body)["detail"], "danger")

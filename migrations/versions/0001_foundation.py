@@ -614,15 +614,35 @@ def upgrade() -> None:
         sa.Column("expiry_lines", sa.BigInteger(), nullable=False),
         sa.Column("transfer_lines", sa.BigInteger(), nullable=False),
         sa.Column("revocation_lines", sa.BigInteger(), nullable=False),
+        sa.Column(
+            "spending_cap", sa.BigInteger(), nullable=True, comment="Most a calendar month; null: none"
+        ),
+        sa.Column("cap_used", sa.BigInteger(), nullable=True, comment="The month's usage less its refunds"),
+        sa.Column(
+            "cap_starts_at",
+            sa.BigInteger(),
+            nullable=True,
+            comment="The month counted, in the account's zone",
+        ),
+        sa.Column("cap_ends_at", sa.BigInteger(), nullable=True, comment="Exclusive"),
+        sa.CheckConstraint(
+            "(spending_cap IS NULL) = (cap_used IS NULL) AND (spending_cap IS NULL) = (cap_starts_at IS NULL) AND (spending_cap IS NULL) = (cap_ends_at IS NULL)",
+            name=op.f("ck_balances_cap_is_whole"),
+        ),
         sa.CheckConstraint(
             "balance = purchased + granted - used - expired - removed", name=op.f("ck_balances_conservation")
         ),
         sa.CheckConstraint("balance BETWEEN 0 AND 1000000000000000", name=op.f("ck_balances_balance")),
+        sa.CheckConstraint("cap_ends_at > cap_starts_at", name=op.f("ck_balances_cap_window")),
+        sa.CheckConstraint("cap_used BETWEEN 0 AND 1000000000000000", name=op.f("ck_balances_cap_used")),
         sa.CheckConstraint("expired BETWEEN 0 AND 1000000000000000", name=op.f("ck_balances_expired")),
         sa.CheckConstraint("granted BETWEEN 0 AND 1000000000000000", name=op.f("ck_balances_granted")),
         sa.CheckConstraint("held BETWEEN 0 AND balance", name=op.f("ck_balances_held")),
         sa.CheckConstraint("purchased BETWEEN 0 AND 1000000000000000", name=op.f("ck_balances_purchased")),
         sa.CheckConstraint("removed BETWEEN 0 AND 1000000000000000", name=op.f("ck_balances_removed")),
+        sa.CheckConstraint(
+            "spending_cap BETWEEN 1 AND 1000000000000000", name=op.f("ck_balances_spending_cap")
+        ),
         sa.CheckConstraint("subscription <= balance", name=op.f("ck_balances_subscription_within")),
         sa.CheckConstraint(
             "subscription BETWEEN 0 AND 1000000000000000", name=op.f("ck_balances_subscription")
@@ -638,6 +658,14 @@ def upgrade() -> None:
             ondelete="RESTRICT",
         ),
         sa.PrimaryKeyConstraint("account_id", "credit_type_id", name=op.f("pk_balances")),
+    )
+    op.create_index(
+        "ix_balances_capped",
+        "balances",
+        ["account_id"],
+        unique=False,
+        sqlite_where=sa.text("spending_cap IS NOT NULL"),
+        postgresql_where=sa.text("spending_cap IS NOT NULL"),
     )
     op.create_index(
         "ix_balances_due",

@@ -27,6 +27,7 @@ from services.billing.purchases import StartedPurchase, start_purchase, start_su
 from services.catalog.presets import load_preset
 from services.demo.history import DAYS, play_messages, play_studio, play_tools
 from services.ledger.grants import Incoming, grant_credits
+from services.ledger.spending_caps import set_spending_cap
 
 ACTOR = "command"
 CATALOGS = Path(__file__).resolve().parents[2] / "catalogs"
@@ -107,6 +108,7 @@ def _load(payments: Payments, pay: Callable[[str], object], present: timedelta) 
     )
     texts = _account("signalpost", "Signal Post", "messaging", "Europe/London")
     play_messages(texts, present)
+    set_spending_cap(texts, "sms", 1_000_000, ACTOR)
     logins = [
         _person("maria@northwind.example", "Maria Okafor", "owner of Northwind Studio, Byteworks and Signal Post",
                 [(studio, "owner"), (tools, "owner"), (texts, "owner")]),

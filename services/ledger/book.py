@@ -25,6 +25,9 @@ KEPT = (
     "balance", "held", "subscription", "purchased", "granted", "used", "expired", "removed",
     "next_expiry_at", "last_sequence", "head_mac", *(f"{name}_lines" for name in COUNTED_TYPES),
 )  # fmt: skip
+# Read with the rest, but written only where an account has set them (spending_caps.py).
+LIMITS = ("spending_cap", "cap_used", "cap_starts_at", "cap_ends_at")
+READ = (*KEPT, *LIMITS)
 
 _LINE_COLUMNS = (
     "account_id", "credit_type_id", "sequence", "type", "amount", "balance_before", "balance_after",
@@ -103,10 +106,10 @@ class Book:
         self.now = now
         self.now_at = to_microseconds(now)
         self.status, self.credit_type_id, self.credit_type, self.scale = row[:4]
-        kept = dict(zip(KEPT, row[4:], strict=True))
+        kept = dict(zip(READ, row[4:], strict=True))
         self.is_new = kept["balance"] is None
         if self.is_new:
-            kept = dict.fromkeys(KEPT, 0) | {"next_expiry_at": None, "head_mac": ""}
+            kept |= dict.fromkeys(KEPT, 0) | {"next_expiry_at": None, "head_mac": ""}
         self.kept = kept
 
     @property
@@ -123,6 +126,11 @@ class Book:
     def available(self) -> int:
         """What a new spend or hold may take."""
         return self.kept["balance"] - self.kept["held"]
+
+    @property
+    def is_capped(self) -> bool:
+        """Whether the account has set what it may spend a month."""
+        return self.kept["spending_cap"] is not None
 
     def make_lot(self, lot: NewLot) -> LotFacts:
         """Insert a lot; the line that made it must name the returned facts."""

@@ -7,6 +7,7 @@ from sqlalchemy import bindparam, select, update
 
 from errors import InsufficientCredits
 from models.ledger import BURN_ORDER, Grant
+from services.ledger import spending_caps
 from services.ledger.book import Book, Line
 from services.ledger.burn_down import Draw, Lot, draws
 from services.ledger.opening import open_book
@@ -67,9 +68,13 @@ class SpendReceipt:
 def spend_credits(spend: Spend) -> SpendReceipt:
     """Take credits for usage.
 
-    Raises InsufficientCredits, AccountFrozen, NotFound, InvalidRequest (unknown credit type).
+    Raises InsufficientCredits, SpendingCapReached, AccountFrozen, NotFound, InvalidRequest (unknown credit type).
     """
     book = open_book(spend.account_id, spend.credit_type, for_spending=True)
+    require(book, spend.amount)
+    if book.is_capped:
+        spending_caps.require_room(book, spend.amount)
+        spending_caps.count(book, spend.amount)
     receipt = _take(book, spend, "usage")
     book.close()
     return receipt
@@ -82,13 +87,13 @@ def adjust_down(spend: Spend) -> SpendReceipt:
     Raises InsufficientCredits where the account has less.
     """
     book = open_book(spend.account_id, spend.credit_type)
+    require(book, spend.amount)
     receipt = _take(book, spend, "adjustment")
     book.close()
     return receipt
 
 
 def _take(book: Book, spend: Spend, line_type: str) -> SpendReceipt:
-    require(book, spend.amount)
     drawn = draws(lots_in_burn_order(book), spend.amount)
     for draw in drawn:
         DRAW.defer(grant_id=draw.grant_id, part=draw.amount)

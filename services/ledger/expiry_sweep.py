@@ -18,7 +18,7 @@ from models.catalog import CreditType
 from models.ledger import Allocation, Balance, Grant, Hold, Transaction
 from services.clock import business_now, to_microseconds
 from services.ledger import chain
-from services.ledger.book import KEPT, UPDATE_BALANCE, Book, Line
+from services.ledger.book import READ, UPDATE_BALANCE, Book, Line
 from services.ledger.expiry import (
     ACTOR,
     INSERT_LINES,
@@ -42,7 +42,7 @@ _grants = Grant.__table__.c
 _holds = Hold.__table__.c
 _lines = Transaction.__table__.c
 _raw_kept = [
-    type_coerce(_balances[name], BigInteger) if name == "next_expiry_at" else _balances[name] for name in KEPT
+    type_coerce(_balances[name], BigInteger) if name.endswith("_at") else _balances[name] for name in READ
 ]
 LAST_LINE = Statement(select(func.coalesce(func.max(_lines.id), 0)))
 # Each line of this kind names its one lot, and nobody else writes lines of a locked account. The sum keeps the

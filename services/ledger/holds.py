@@ -14,6 +14,7 @@ from extensions import db
 from models.catalog import CreditType
 from models.ledger import Grant, Hold, HoldLot
 from services.clock import to_microseconds
+from services.ledger import spending_caps
 from services.ledger.book import Book, Line
 from services.ledger.burn_down import draws
 from services.ledger.debits import lots_in_burn_order, require
@@ -94,12 +95,14 @@ class CaptureReceipt:
 def create_hold(request: HoldRequest) -> HoldReceipt:
     """Set credits aside.
 
-    Raises InsufficientCredits, AccountFrozen, NotFound, InvalidRequest.
+    Raises InsufficientCredits, SpendingCapReached, AccountFrozen, NotFound, InvalidRequest.
     """
     if not 1 <= request.expires_in <= MAX_SECONDS:
         raise InvalidRequest.of("expires_in", f"must be between 1 and {MAX_SECONDS} seconds")
     book = open_book(request.account_id, request.credit_type, for_spending=True)
     require(book, request.amount)
+    if book.is_capped:
+        spending_caps.require_room(book, request.amount)
     drawn = draws(lots_in_burn_order(book), request.amount)
     expires_at = book.now + timedelta(seconds=request.expires_in)
     hold_id = _insert_hold(book, request, to_microseconds(expires_at))
@@ -139,6 +142,8 @@ def capture_hold(account_id: int, hold_id: int, amount: int | None, actor: str) 
     if captured > held.amount:
         most = to_number(held.amount, book.scale)
         raise InvalidRequest.of("amount", f"is more than the hold reserves ({most})")
+    if book.is_capped:
+        spending_caps.count(book, captured)  # the hold kept room for it: never refused here
     allocations = unreserve(book, hold_id, held.amount, captured)
     transaction_id = book.write(
         Line("usage", -captured, actor, allocations, task_id=held.task_id, description=held.description)

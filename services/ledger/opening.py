@@ -8,7 +8,7 @@ from models.accounts import Account
 from models.catalog import CreditType
 from models.ledger import Balance
 from services.clock import business_now
-from services.ledger.book import KEPT, Book
+from services.ledger.book import READ, Book
 from services.ledger.expiry import settle_due
 from services.statements import Statement
 
@@ -19,7 +19,7 @@ LOCK_ACCOUNT = Statement(
     select(_accounts.id).where(_accounts.id == bindparam("account_id")).with_for_update(key_share=True)
 )
 READ_BOOK = Statement(
-    select(_accounts.status, _types.id, _types.code, _types.scale, *(_balances[name] for name in KEPT))
+    select(_accounts.status, _types.id, _types.code, _types.scale, *(_balances[name] for name in READ))
     .select_from(
         Account.__table__.join(CreditType.__table__, _types.code == bindparam("code")).outerjoin(
             Balance.__table__,

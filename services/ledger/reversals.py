@@ -10,6 +10,7 @@ from sqlalchemy import bindparam, func, select, update
 from errors import Conflict, InvalidRequest, NotFound
 from models.catalog import CreditType
 from models.ledger import Allocation, Grant, Transaction
+from services.ledger import spending_caps
 from services.ledger.book import Book, Line, NewLot
 from services.ledger.chain import LotFacts
 from services.ledger.expiry import settle_due
@@ -113,6 +114,8 @@ def refund_spend(
         check_amount(amount)
     if wanted > refundable or wanted == 0:
         raise Conflict("More than was spent cannot be refunded.", refundable=to_number(refundable, scale))
+    if book.is_capped:
+        spending_caps.give_back(book, wanted, spent_at)
     returned = _return_to_lots(book, transaction_id, refunded_before, wanted, spent_at)
     refund_id = book.write(
         Line(

@@ -18,6 +18,7 @@ KINDS = {
     for kind in (
         Kind("limit_warning"),
         Kind("low_balance"),
+        Kind("spending_cap"),
         Kind("credits_expiring"),
         Kind("purchase_receipt", in_app=False),
         Kind("overage_charged"),

@@ -18,17 +18,19 @@ from services.clock import business_now, iso
 from services.events.publishing import publish
 from services.ledger.balances import balance_of
 from services.ledger.opening import lock_accounts
+from services.ledger.spending_caps import SpendingCap, capped_accounts, spending_caps
 from services.money import to_number
 from services.notices.notices import notify
 from services.unit_of_work import atomic
 
 EXPIRING_DAYS = 7
 RECEIPT_DAYS = 2
+CAP_STEPS = (80, 100)
 
 
 def sweep_all() -> int:
     """Tell whatever is to be told; how many notices. Idempotent."""
-    return sweep_low_balances() + sweep_expiring() + sweep_receipts()
+    return sweep_low_balances() + sweep_spending_caps() + sweep_expiring() + sweep_receipts()
 
 
 def sweep_low_balances() -> int:
@@ -60,6 +62,25 @@ def _look_at(account_id: int, credit_type_id: int) -> bool:
     return notify(
         account_id, "low_balance", key, credit_type=counted.code, name=counted.name,
         scale=counted.scale, available=available, threshold=row.threshold,
+    )  # fmt: skip
+
+
+def sweep_spending_caps() -> int:
+    """Caps of which 80 or 100 % are spent: each step once a month and cap."""
+    return sum(
+        _tell_of_cap(account_id, cap)
+        for account_id in capped_accounts()
+        for cap in spending_caps(account_id)
+        if cap.percent >= CAP_STEPS[0]
+    )
+
+
+def _tell_of_cap(account_id: int, cap: SpendingCap) -> bool:
+    step = max(step for step in CAP_STEPS if cap.percent >= step)
+    key = f"cap:{cap.credit_type_id}:{iso(cap.resets_at)}:{cap.cap}:{step}"
+    return notify(
+        account_id, "spending_cap", key, credit_type=cap.credit_type, name=cap.name, scale=cap.scale,
+        step=step, used=cap.used, cap=cap.cap, resets_at=iso(cap.resets_at),
     )  # fmt: skip
 
 

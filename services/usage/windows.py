@@ -5,10 +5,10 @@ account's zone. Source: docs/usage.md, windows.
 """
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
-from services.periods import month_index, months_after
+from services.periods import calendar_month, month_index, months_after
 
 FIRST_DAY = date(1970, 1, 1)
 
@@ -24,8 +24,7 @@ class Window:
 def window_at(now: datetime, anchor_at: datetime | None, time_zone: str) -> Window:
     """The window that a moment lies in."""
     if anchor_at is None or now < anchor_at:
-        local = now.astimezone(ZoneInfo(time_zone))
-        anchor_at = local.replace(day=1, hour=0, minute=0, second=0, microsecond=0).astimezone(UTC)
+        anchor_at, _ = calendar_month(now, time_zone)
     month = month_index(anchor_at, now, time_zone)
     return Window(months_after(anchor_at, month, time_zone), months_after(anchor_at, month + 1, time_zone))
 

@@ -85,6 +85,7 @@ SIGNED_IN: dict[str, Callable[[Any], None]] = {
     "overview with meters": _at("/home/byteworks/overview"),
     "wallet": _at("/home/signalpost/billing"),
     "add funds": _at("/home/signalpost/billing?add-funds=1"),
+    "spending": _at("/home/signalpost/billing/spending"),
     "success": buy,
     "members": _at(f"{HOME}/members"),
     "profile": _at("/profile"),

@@ -5,7 +5,7 @@ import hmac
 from sqlalchemy import text
 
 from services.ledger import chain
-from services.ledger.book import COUNTED_TYPES
+from services.ledger.book import COUNTED_TYPES, LIMITS
 from services.ledger.proof.journal import Page
 from services.ledger.proof.report import Tally
 from services.ledger.proof.snapshot import Snapshot
@@ -13,7 +13,7 @@ from services.statements import Statement
 
 AMOUNTS = ("balance", "held", "subscription", "purchased", "granted", "used", "expired", "removed")
 _COUNTERS = tuple(f"{name}_lines" for name in COUNTED_TYPES)
-_COLUMNS = ", ".join((*AMOUNTS, "last_sequence", "head_mac", "mac", *_COUNTERS))
+_COLUMNS = ", ".join((*AMOUNTS, "last_sequence", "head_mac", "mac", *_COUNTERS, *LIMITS))
 _OF_PAGE = "account_id = :account_id AND credit_type_id = :credit_type_id"
 ROW = Statement(text(f"SELECT {_COLUMNS} FROM balances WHERE {_OF_PAGE}"))
 LOT_SUMS = Statement(
@@ -25,6 +25,14 @@ LOT_SUMS = Statement(
 )
 OPEN_HOLDS = Statement(
     text(f"SELECT COALESCE(SUM(amount), 0) FROM holds WHERE {_OF_PAGE} AND status = 'open'")
+)
+SPENT_IN_MONTH = Statement(
+    text(
+        "SELECT COALESCE(-SUM(t.amount), 0) - COALESCE(SUM((SELECT SUM(r.amount) FROM transactions r "
+        "WHERE r.related_id = t.id AND r.type = 'refund')), 0) FROM transactions t "
+        "WHERE t.account_id = :account_id AND t.credit_type_id = :credit_type_id AND t.type = 'usage' "
+        "AND t.created_at >= :starts_at AND t.created_at < :ends_at"
+    )
 )
 ROWS_WITHOUT_LINES = Statement(
     text(
@@ -49,12 +57,15 @@ class BalanceCheck:
             "conservation", "lines, balance, totals and lots add up to the same", "pages"
         )
         self.totals = Tally("totals", "each total and each count of lines is what the journal says", "pages")
+        self.caps = Tally(
+            "spending caps", "what counts against each cap is what the journal spent in its month", "caps"
+        )
         self.parts = Tally("parts", "the subscription part and what is held are what the lots say", "pages")
 
     @property
     def tallies(self) -> tuple[Tally, ...]:
         """The checks made here."""
-        return self.row, self.conservation, self.totals, self.parts
+        return self.row, self.conservation, self.totals, self.parts, self.caps
 
     def check(self, page: Page) -> None:
         """Check the row of a page that has lines."""
@@ -72,6 +83,7 @@ class BalanceCheck:
         assert sums is not None and holds is not None
         remaining, held, subscription = (int(value) for value in sums)
         self._check_conservation(page, row, remaining)
+        self._check_cap(page, row, of)
         self._check_parts(page, row, {"held": held, "subscription": subscription}, int(holds[0]))
 
     def check_rows_without_lines(self) -> None:
@@ -80,7 +92,7 @@ class BalanceCheck:
             row = dict(zip(_COLUMNS.split(", "), values, strict=True))
             page = Page(account_id, credit_type_id)
             self.row.checked += 1
-            if row["last_sequence"] or any(row[name] for name in AMOUNTS):
+            if row["last_sequence"] or any(row[name] for name in (*AMOUNTS, "cap_used")):
                 self._fail(
                     self.row, page,
                     f"has a balance row ({row['balance']}, last line {row['last_sequence']}) but no line",
@@ -118,6 +130,19 @@ class BalanceCheck:
                 self._fail(
                     self.totals, page, f"{name}_lines is {row.get(f'{name}_lines')}; the journal has {value}"
                 )
+
+    def _check_cap(self, page: Page, row: dict, of: dict[str, int]) -> None:
+        if row["spending_cap"] is None:
+            return
+        self.caps.checked += 1
+        spent = self._snapshot.first(
+            SPENT_IN_MONTH, **of, starts_at=row["cap_starts_at"], ends_at=row["cap_ends_at"]
+        )
+        assert spent is not None
+        if int(spent[0]) != row["cap_used"]:
+            self._fail(
+                self.caps, page, f"counts {row['cap_used']} against its cap; the month's lines say {spent[0]}"
+            )
 
     def _check_parts(self, page: Page, row: dict, lots: dict[str, int], open_holds: int) -> None:
         self.parts.checked += 1

@@ -7,8 +7,10 @@ import pytest
 from services.clock import business_now, iso
 from services.ledger.balances import balance_of
 from services.ledger.history import HistoryQuery, history
+from services.ledger.spending_caps import set_spending_cap
 from tests.blueprints.api.conftest import give, program
 from tests.conftest import make_account, make_credit_type
+from tests.services.ledger.desk import Clock
 
 
 def lines(account_id):
@@ -28,7 +30,7 @@ class TestBalance:
         assert body == {
             "account": "acme", "type": "credits", "balance": 140, "held": 0, "available": 140,
             "total_purchased": 0, "total_used": 0, "formatted": "140", "subscription_credits": 40,
-            "permanent_credits": 100, "subscription_expire_at": iso(expires),
+            "permanent_credits": 100, "subscription_expire_at": iso(expires), "spending_cap": None,
             "balances": [
                 {"type": "credits", "balance": 140, "held": 0, "available": 140, "formatted": "140"}
             ],
@@ -103,6 +105,32 @@ class TestCheck:
 
     def test_scope_read_is_enough(self, app, acme):
         assert program(app, acme, ("read",)).post("/api/credits/check", {"amount": 1}).status_code == 200
+
+
+class TestSpendingCap:
+    @pytest.fixture(autouse=True)
+    def capped(self, acme, monkeypatch):
+        Clock(monkeypatch)
+        set_spending_cap(acme, "credits", 30, "user:1")
+
+    def test_refuses_spends_and_holds_and_says_what_is_left(self, own, acme, problem_of):
+        assert own.post("/api/credits/deduct", {"amount": 20}).status_code == 200
+        for path in ("deduct", "holds"):
+            response = own.post(f"/api/credits/{path}", {"amount": 11})
+            assert problem_of(response) == (402, "spending_cap_reached")
+            body = response.get_json(force=True)
+            assert (body["required"], body["left"], body["cap"]) == (11, 10, 30)
+            assert (body["credit_type"], body["resets_at"]) == ("credits", "2026-02-01T00:00:00Z")
+        assert len(lines(acme)) == 2
+
+    def test_is_told_with_the_balance_and_by_check(self, own):
+        own.post("/api/credits/deduct", {"amount": 20})
+        own.post("/api/credits/holds", {"amount": 4})
+        assert own.get("/api/credits/balance").get_json()["spending_cap"] == {
+            "cap": 30, "used": 20, "reserved": 4, "left": 6, "resets_at": "2026-02-01T00:00:00Z",
+        }  # fmt: skip
+        checked = [own.post("/api/credits/check", {"amount": amount}).get_json() for amount in (6, 7)]
+        assert [answer["allowed"] for answer in checked] == [True, False]
 
 
 class TestDeduct:

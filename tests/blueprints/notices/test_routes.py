@@ -17,6 +17,10 @@ HOME = "/home/acme/notices"
 FACTS = {
     "limit_warning": {"name": "API calls", "step": 100, "used": 10, "limit": 10, "blocks": True},
     "low_balance": {"name": "Credits", "scale": 0, "available": 5, "threshold": 50, "credit_type": "credits"},
+    "spending_cap": {
+        "name": "Credits", "scale": 0, "credit_type": "credits", "step": 100, "used": 30, "cap": 30,
+        "resets_at": "2026-03-01T00:00:00Z",
+    },  # fmt: skip
     "credits_expiring": {"name": "Credits", "scale": 0, "amount": 5, "expires_at": "2026-03-01T00:00:00Z"},
     "purchase_receipt": {"what": "1,000 credits", "amount_cents": 3500, "currency": "usd"},
     "overage_charged": {"what": "Extra credits", "amount_cents": 8000, "currency": "usd"},

@@ -1,6 +1,7 @@
 """The ledger's rules once more, in plain Python over plain lists: slow, obvious, and written apart."""
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 DAY = 24 * 3600 * 10**6
 
@@ -51,6 +52,7 @@ class ModelAccount:
     lots: list[ModelLot] = field(default_factory=list)
     holds: list[ModelHold] = field(default_factory=list)
     spends: list[ModelSpend] = field(default_factory=list)
+    cap: int | None = None
 
     def held_of(self, lot: ModelLot) -> int:
         return sum(units for hold in self.holds if hold.is_open for part, units in hold.parts if part is lot)
@@ -119,7 +121,25 @@ class Model:
         account.lots.append(lot)
         return lot
 
-    def draw(self, account: ModelAccount, amount: int, *, reserve: bool, permanent: bool = False) -> list:
+    def check_cap(self, account: ModelAccount, amount: int) -> None:
+        """A calendar month of UTC, net of what was refunded of its spends; open holds count."""
+        spent = sum(
+            sum(units for _, units in spend.parts) - spend.refunded
+            for spend in account.spends
+            if _month(spend.spent_at) == _month(self.now)
+        )
+        if account.cap is not None and spent + account.held + amount > account.cap:
+            raise Refused("spending_cap_reached")
+
+    def draw(
+        self,
+        account: ModelAccount,
+        amount: int,
+        *,
+        reserve: bool,
+        permanent: bool = False,
+        capped: bool = False,
+    ) -> list:
         free = [
             (lot, lot.remaining - account.held_of(lot))
             for lot in sorted(account.lots, key=ModelLot.burn_key)
@@ -127,6 +147,8 @@ class Model:
         ]
         if amount > sum(units for _, units in free):
             raise Refused("insufficient_credits")
+        if capped:
+            self.check_cap(account, amount)
         parts = []
         for lot, units in free:
             part = min(units, amount)
@@ -142,14 +164,16 @@ class Model:
 
     def spend(self, account: ModelAccount, amount: int) -> None:
         account.spends.append(
-            ModelSpend([tuple(part) for part in self.draw(account, amount, reserve=False)], self.now)
+            ModelSpend(
+                [tuple(part) for part in self.draw(account, amount, reserve=False, capped=True)], self.now
+            )
         )
 
     def adjust_down(self, account: ModelAccount, amount: int) -> None:
         self.draw(account, amount, reserve=False)
 
     def hold(self, account: ModelAccount, amount: int, microseconds: int) -> None:
-        parts = self.draw(account, amount, reserve=True)
+        parts = self.draw(account, amount, reserve=True, capped=True)
         account.holds.append(ModelHold(parts, self.now + microseconds))
 
     def capture(self, account: ModelAccount, number: int, amount: int) -> None:
@@ -209,3 +233,8 @@ class Model:
                     lot.remaining -= part
                     lot.revoked += part
                     lot.unrecovered += due - part
+
+
+def _month(microseconds: int) -> tuple[int, int]:
+    moment = datetime.fromtimestamp(microseconds // 10**6, UTC)
+    return moment.year, moment.month

@@ -24,6 +24,7 @@ from errors import CofferError
 from extensions import db
 from services.clock import from_microseconds, to_microseconds
 from services.ledger import balances
+from services.ledger.spending_caps import set_spending_cap
 from tests.conftest import assert_ledger_is_whole
 from tests.services.ledger.desk import Clock, Desk, make_payment
 from tests.services.ledger.model import DAY, Model, Refused
@@ -96,6 +97,11 @@ class LedgerAgainstModel(RuleBasedStateMachine):
         )
         if done:
             self.spend_ids[n].append(done.transaction_id)
+
+    @rule(n=who, cap=st.one_of(st.none(), st.integers(1, 200)))
+    def set_cap(self, n: int, cap: int | None) -> None:
+        set_spending_cap(self.desks[n].account_id, "credits", cap, "user:1")
+        self.model.accounts[n].cap = cap
 
     @rule(n=who, amount=amounts)
     def adjust_down(self, n: int, amount: int) -> None:

@@ -18,6 +18,7 @@ from models.notices import LowBalance, Notice, OutboxMail
 from services.catalog.presets import load_preset
 from services.ledger.debits import Spend, spend_credits
 from services.ledger.grants import Incoming, grant_credits
+from services.ledger.spending_caps import set_spending_cap
 from services.notices.notices import (
     mark_read,
     notices_of,
@@ -129,6 +130,23 @@ def test_a_low_balance_is_told_each_time_it_falls(account: int) -> None:
     set_threshold(account, type_id, 50, "user:1")
     sweep_all()
     assert sum(kind == "low_balance" for kind, _ in told()) == 3
+
+
+def test_a_spending_cap_is_told_at_80_and_100_percent_once_a_month(account: int) -> None:
+    give = {"account_id": account, "credit_type": "credits", "actor": "t"}
+    with time_machine.travel(NOW, tick=False) as clock:
+        grant_credits(Incoming(amount=1000, source="bonus", **give))
+        set_spending_cap(account, "credits", 100, "user:1")
+        for spent in (79, 1, 19, 1):
+            spend_credits(Spend(amount=spent, **give))
+            sweep_all()
+            sweep_all()
+        clock.move_to(datetime(2026, 4, 2, tzinfo=UTC))
+        sweep_all()
+        spend_credits(Spend(amount=85, **give))
+        sweep_all()
+    steps = [(facts["step"], facts["used"]) for kind, facts in told() if kind == "spending_cap"]
+    assert steps == [(80, 80), (100, 100), (80, 85)]
 
 
 def test_credits_that_expire_within_a_week_are_told_once(account: int) -> None:

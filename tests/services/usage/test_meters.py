@@ -9,7 +9,7 @@ import time_machine
 from flask import Flask
 from sqlalchemy import select
 
-from errors import AccountFrozen, InvalidRequest, LimitReached
+from errors import AccountFrozen, InvalidRequest, LimitReached, SpendingCapReached
 from extensions import db
 from models.ledger import Transaction
 from models.usage import MeterDay, MeterWindow
@@ -19,6 +19,7 @@ from services.catalog.preset_file import parse_catalog
 from services.catalog.presets import load_catalog
 from services.ledger.balances import balance_of
 from services.ledger.grants import Incoming, grant_credits
+from services.ledger.spending_caps import set_spending_cap
 from services.usage.meters import Increment, UsageReceipt, record_usage, set_gauge
 from services.usage.report import usage_of
 from tests.conftest import make_account
@@ -128,6 +129,16 @@ class TestLimitWithCredits:
         assert (refusal.value.members["required"], refusal.value.members["available"]) == (15, 14)
         assert used(account) == 0
         assert balance_of(account, "credits").balance == 14
+
+    def test_beyond_the_spending_cap_nothing_is_counted_or_taken(self, account: int) -> None:
+        give(account, 100)
+        set_spending_cap(account, "credits", 14, "user:1")
+        with pytest.raises(SpendingCapReached) as refusal:
+            use(account, 105)
+        assert (refusal.value.members["required"], refusal.value.members["left"]) == (15, 14)
+        assert used(account) == 0
+        use(account, 104)
+        assert balance_of(account, "credits").balance == 88
 
     def test_a_frozen_account_records_nothing(self, account: int) -> None:
         update_account(account, {"status": "frozen"}, actor="command")
