@@ -84,7 +84,7 @@ def recipients(account_id: int, kind: str) -> list[str]:
     owners = db.session.scalars(
         select(User.email)
         .join(Membership, Membership.user_id == User.id)
-        .where(Membership.account_id == account_id, Membership.role == "owner")
+        .where(Membership.account_id == account_id, Membership.role == "owner", User.disabled_at.is_(None))
         .order_by(User.id)
     ).all()
     own = db.session.scalar(select(Account.email).where(Account.id == account_id))
@@ -99,6 +99,12 @@ def recipients(account_id: int, kind: str) -> list[str]:
     if KINDS[kind].is_about_money_owed:
         return list(addresses.values())
     return [address for lower, address in addresses.items() if lower not in refused]
+
+
+def is_wanted(account_id: int, kind: str, address: str) -> bool:
+    """Whether a mail of a kind may still go to an address: it is theirs yet, and nobody has declined it."""
+    addresses = {each.lower() for each in recipients(account_id, kind)}
+    return _wish(account_id, KINDS[kind]).by_mail and address.lower() in addresses
 
 
 def _wish(account_id: int, kind: Kind) -> Wish:
@@ -153,7 +159,9 @@ def set_threshold(account_id: int, credit_type_id: int, units: int | None, actor
     record("notices.threshold_set", actor, account_id, units=units)
 
 
-def notices_of(account_id: int, user_id: int, *, older_than: int | None = None, limit: int = 25) -> list[NoticeView]:
+def notices_of(
+    account_id: int, user_id: int, *, older_than: int | None = None, limit: int = 25
+) -> list[NoticeView]:
     """An account's notices, newest first."""
     read_up_to = _read_up_to(account_id, user_id)
     wanted = select(Notice).where(Notice.account_id == account_id, Notice.is_shown)

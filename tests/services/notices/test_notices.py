@@ -1,5 +1,6 @@
 """Notices once per crossing, their mails through the outbox, what is wanted and what is not."""
 
+import itertools
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -12,12 +13,16 @@ from sqlalchemy import select
 
 from extensions import db
 from gateways.mailer import Mail
+from models.accounts import User
 from models.billing import Payment
 from models.catalog import Catalog, CreditType
 from models.notices import LowBalance, Notice, OutboxMail
+from services.accounts.memberships import members_of, remove_member
 from services.catalog.presets import load_preset
 from services.ledger.debits import Spend, spend_credits
 from services.ledger.grants import Incoming, grant_credits
+from services.notices import outbox
+from services.notices.kinds import KINDS
 from services.notices.notices import (
     mark_read,
     notices_of,
@@ -184,6 +189,58 @@ def test_mail_is_tried_again_and_given_up(
         ("sent", 3, None),
         ("failed", 1, "550 nobody"),
     ]
+
+
+@pytest.mark.parametrize("how", ["unsubscribed", "turned off", "left", "another address", "disabled"])
+def test_mail_that_waits_is_dropped_once_it_is_not_wanted(
+    account: int, post: Post, send: Callable[[], dict[str, int]], how: str
+) -> None:
+    cat = make_person("cat@acme.example", account)
+    notify(account, "plan_changed", "k", before="", now="Pro")
+    if how == "unsubscribed":
+        unsubscribe(account, "plan_changed", "Cat@acme.example")
+    elif how == "turned off":
+        set_wishes(account, set(KINDS), set(), "user:1")
+    elif how == "left":
+        membership = next(each for each in members_of(account) if each.user_id == cat)
+        remove_member(account, membership.id, actor="user:1")
+    else:
+        row = db.session.get_one(User, cat)
+        if how == "disabled":
+            row.disabled_at = NOW
+        else:
+            row.email = "cat@elsewhere.example"
+        db.session.commit()
+    expected = [] if how == "turned off" else ["bills@acme.example", "ann@acme.example"]
+    assert send() == ({"sent": 2} if expected else {})
+    assert [mail.to for mail in post.sent] == expected
+    assert ("cat@acme.example", "dropped") in queued()
+    assert send() == {}
+
+
+def test_mail_of_money_owed_is_not_dropped_for_a_wish(
+    account: int, post: Post, send: Callable[[], dict[str, int]]
+) -> None:
+    facts = {"what": "Pro", "reason": "Declined.", "amount_cents": 1900, "currency": "usd", "url": None}
+    notify(account, "payment_failed", "k", **facts)
+    set_wishes(account, set(), set(), "user:1")
+    unsubscribe(account, "payment_failed", "ann@acme.example")
+    assert send() == {"sent": 2}
+
+
+def test_a_server_that_hangs_ends_the_run(
+    account: int, post: Post, send: Callable[[], dict[str, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds = itertools.count(0, 15)
+    monkeypatch.setattr(outbox, "boot_seconds", lambda: next(seconds))
+    post.answer = ("temporary", "timed out")
+    for number in range(5):
+        notify(account, "plan_changed", str(number), before="", now="Pro")
+    assert send() == {"temporary": 1}
+    assert [state for _, state in queued()] == ["queued"] * 10
+    monkeypatch.setattr(outbox, "boot_seconds", lambda: 0.0)
+    post.answer = ("sent", None)
+    assert send() == {"sent": 9}  # the one that was tried waits for its time
 
 
 def test_what_is_wanted_decides_but_not_of_money_owed(account: int) -> None:
