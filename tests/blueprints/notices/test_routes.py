@@ -119,3 +119,19 @@ class TestUnsubscribing:
         client = OutsideClient(app, app.response_class)
         assert client.get(f"/unsubscribe/{token}").status_code == 404
         assert client.post(f"/unsubscribe/{token}").status_code == 404
+
+
+class TestMails:
+    def test_a_day_is_the_accounts_own(self, app: Flask) -> None:
+        """Just after midnight in UTC it is the evening before in New York; each mail speaks its own language."""
+        for slug, zone, locale in (
+            ("york", "America/New_York", "en-US"), ("seoul", "Asia/Seoul", "en_GB"), ("x", "Mars/Base", "zz")
+        ):  # fmt: skip
+            account_id = make_account(slug, email=f"bills@{slug}.example", time_zone=zone, locale=locale)
+            facts = FACTS["credits_expiring"] | {"expires_at": "2026-03-01T00:30:00Z"}
+            notify(account_id, "credits_expiring", "k", **facts)
+        sent = []
+        app.extensions["mailer"].deliver = lambda mail: (sent.append(mail), ("sent", None))[1]
+        assert app.extensions["send_queued_mails"]() == {"sent": 3}
+        days = [mail.subject.rpartition(" expire on ")[2] for mail in sent]
+        assert days == ["Feb 28, 2026", "1 Mar 2026", "Mar 1, 2026"]
