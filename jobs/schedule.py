@@ -115,7 +115,8 @@ JOBS: tuple[Job, ...] = (
     ),
     Job(
         "prune", Daily(time(4, 10)), prune.run,
-        "Drops rows past their time: idempotency keys, sessions, tokens, throttles, event bodies, job runs.",
+        "Drops rows past their time: idempotency keys, sessions, tokens, throttles, event bodies, job runs, "
+        "mails, notices.",
     ),
 )  # fmt: skip
 
