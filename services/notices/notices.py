@@ -132,6 +132,16 @@ def set_wishes(account_id: int, in_app: set[str], by_mail: set[str], actor: str)
     record("notices.set", actor, account_id)
 
 
+@atomic
+def configure(
+    account_id: int, in_app: set[str], by_mail: set[str], thresholds: dict[int, int | None], actor: str
+) -> None:
+    """Everything an account can set of its notices, in one unit. Raises InvalidRequest, and nothing is kept."""
+    set_wishes(account_id, in_app, by_mail, actor)
+    for credit_type_id, units in thresholds.items():
+        set_threshold(account_id, credit_type_id, units, actor)
+
+
 def thresholds_of(account_id: int) -> list[Threshold]:
     """Below how much of each credit type the account is warned."""
     kept = {
@@ -152,6 +162,8 @@ def set_threshold(account_id: int, credit_type_id: int, units: int | None, actor
         return
     if not 0 < units < 10**15:
         raise InvalidRequest.of("threshold", "must be more than zero")
+    if row is not None and row.threshold == units:
+        return
     if row is None:
         row = LowBalance(account_id=account_id, credit_type_id=credit_type_id)
         db.session.add(row)

@@ -6,11 +6,13 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
+from errors import InvalidRequest
 from extensions import db
+from models.catalog import CreditType
 from models.notices import LowBalance, NoticeSetting, OutboxMail, Unsubscribed
 from services.notices.kinds import KINDS
-from services.notices.notices import notify
-from tests.conftest import make_account
+from services.notices.notices import configure, notify
+from tests.conftest import make_account, make_credit_type
 from tests.visitor import OutsideClient, Visitor, fresh, make_person, signed_in
 
 HOME = "/home/acme/notices"
@@ -88,6 +90,26 @@ class TestSettings:
     def test_a_wrong_threshold_changes_nothing(self, owner: Visitor, wrong: str) -> None:
         assert owner.post(f"{HOME}/settings", {"threshold-credits": wrong}).status_code == 422
         fresh()
+        assert db.session.scalar(select(NoticeSetting)) is None
+
+    def test_an_error_keeps_what_was_typed(self, owner: Visitor, account_id: int) -> None:
+        make_credit_type("tokens", scale=2)
+        assert owner.post(f"{HOME}/settings", {"threshold-tokens": "12.5"}).status_code == 303
+        page = owner.post(
+            f"{HOME}/settings",
+            {"in_app": "low_balance", "threshold-credits": "many", "threshold-tokens": "7.25"},
+        ).text
+        assert 'value="many"' in page and 'value="7.25"' in page and "Must be a number above zero" in page
+        checked = re.findall(r'name="(\w+)" value="(\w+)"[^>]* checked', page)
+        assert checked == [("in_app", "low_balance")]
+        fresh()
+        assert [row.threshold for row in db.session.scalars(select(LowBalance))] == [1250]
+        assert 'value="12.5"' in owner.get(f"{HOME}/settings").text
+
+    def test_what_is_refused_late_takes_the_rest_along(self, account_id: int) -> None:
+        type_id = db.session.scalar(select(CreditType.id))
+        with pytest.raises(InvalidRequest):
+            configure(account_id, set(), set(), {type_id: -1}, "user:1")
         assert db.session.scalar(select(NoticeSetting)) is None
 
     def test_only_owners_set_them(self, app: Flask, account_id: int) -> None:
