@@ -2,7 +2,7 @@
 
 from flask import Flask
 
-from services.billing.plan_changes import begin_changed_subscriptions
+from services.billing.plan_successors import begin_changed_subscriptions
 from services.billing.subscriptions import grant_monthly_credits
 
 

@@ -467,6 +467,84 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_account_names_account_id"), "account_names", ["account_id"], unique=False)
     op.create_table(
+        "agency_credit_pricing",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("catalog_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("agency_account_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("client_account_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("credit_type_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column(
+            "price_cents",
+            sa.BigInteger(),
+            nullable=True,
+            comment="Minor units a whole credit; null: no price of its own from here on",
+        ),
+        sa.Column(
+            "cost_cents",
+            sa.BigInteger(),
+            nullable=True,
+            comment="The cost in force when it was set, minor units; null: none was known",
+        ),
+        sa.Column("effective_from", sa.BigInteger(), nullable=False),
+        sa.Column("set_at", sa.BigInteger(), nullable=False),
+        sa.Column("set_by", sa.String(length=80), nullable=False, comment="Actor"),
+        sa.CheckConstraint(
+            "(catalog_id IS NULL) <> (agency_account_id IS NULL AND client_account_id IS NULL)",
+            name=op.f("ck_agency_credit_pricing_scope"),
+        ),
+        sa.CheckConstraint("cost_cents >= 0", name=op.f("ck_agency_credit_pricing_cost")),
+        sa.CheckConstraint("price_cents >= 0", name=op.f("ck_agency_credit_pricing_price")),
+        sa.ForeignKeyConstraint(
+            ["agency_account_id"],
+            ["accounts.id"],
+            name=op.f("fk_agency_credit_pricing_agency_account_id"),
+            ondelete="RESTRICT",
+        ),
+        sa.ForeignKeyConstraint(
+            ["catalog_id"],
+            ["catalogs.id"],
+            name=op.f("fk_agency_credit_pricing_catalog_id"),
+            ondelete="RESTRICT",
+        ),
+        sa.ForeignKeyConstraint(
+            ["client_account_id"],
+            ["accounts.id"],
+            name=op.f("fk_agency_credit_pricing_client_account_id"),
+            ondelete="RESTRICT",
+        ),
+        sa.ForeignKeyConstraint(
+            ["credit_type_id"],
+            ["credit_types.id"],
+            name=op.f("fk_agency_credit_pricing_credit_type_id"),
+            ondelete="RESTRICT",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_agency_credit_pricing")),
+    )
+    op.create_index(
+        "uq_agency_credit_pricing_catalog",
+        "agency_credit_pricing",
+        ["catalog_id", "credit_type_id", "effective_from"],
+        unique=True,
+        sqlite_where=sa.text("catalog_id IS NOT NULL"),
+        postgresql_where=sa.text("catalog_id IS NOT NULL"),
+    )
+    op.create_index(
+        "uq_agency_credit_pricing_client",
+        "agency_credit_pricing",
+        ["client_account_id", "credit_type_id", "effective_from"],
+        unique=True,
+        sqlite_where=sa.text("client_account_id IS NOT NULL"),
+        postgresql_where=sa.text("client_account_id IS NOT NULL"),
+    )
+    op.create_index(
+        "uq_agency_credit_pricing_default",
+        "agency_credit_pricing",
+        ["agency_account_id", "credit_type_id", "effective_from"],
+        unique=True,
+        sqlite_where=sa.text("agency_account_id IS NOT NULL AND client_account_id IS NULL"),
+        postgresql_where=sa.text("agency_account_id IS NOT NULL AND client_account_id IS NULL"),
+    )
+    op.create_table(
         "api_keys",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("key_hash", sa.String(length=64), nullable=False, comment="SHA-256, hexadecimal"),
@@ -568,6 +646,97 @@ def upgrade() -> None:
         unique=False,
         sqlite_where=sa.text("next_expiry_at IS NOT NULL"),
         postgresql_where=sa.text("next_expiry_at IS NOT NULL"),
+    )
+    op.create_table(
+        "billing_terms",
+        sa.Column(
+            "account_id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=False,
+            nullable=False,
+        ),
+        sa.Column(
+            "owed_limit_cents",
+            sa.BigInteger(),
+            nullable=True,
+            comment="The most a client may owe at once, minor units; null: no limit",
+        ),
+        sa.Column(
+            "cycle_day", sa.Integer(), nullable=False, comment="Of the month, in the account's time zone"
+        ),
+        sa.Column(
+            "settlement_mode",
+            sa.String(length=12),
+            nullable=False,
+            comment="Of an agency: who collects what its clients owe",
+        ),
+        sa.Column("stripe_connected_account_id", sa.String(length=255), nullable=True),
+        sa.CheckConstraint(
+            "settlement_mode <> 'connected' OR stripe_connected_account_id IS NOT NULL",
+            name=op.f("ck_billing_terms_connected"),
+        ),
+        sa.CheckConstraint(
+            "settlement_mode IN ('collected', 'connected', 'own_billing')",
+            name=op.f("ck_billing_terms_settlement_mode"),
+        ),
+        sa.CheckConstraint("cycle_day BETWEEN 1 AND 31", name=op.f("ck_billing_terms_cycle_day")),
+        sa.CheckConstraint("owed_limit_cents >= 0", name=op.f("ck_billing_terms_owed_limit")),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["accounts.id"], name=op.f("fk_billing_terms_account_id"), ondelete="RESTRICT"
+        ),
+        sa.PrimaryKeyConstraint("account_id", name=op.f("pk_billing_terms")),
+    )
+    op.create_table(
+        "credit_costs",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("catalog_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("agency_account_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("credit_type_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column(
+            "cost_cents",
+            sa.BigInteger(),
+            nullable=True,
+            comment="Minor units a whole credit; null: the catalogue's again from here on",
+        ),
+        sa.Column("effective_from", sa.BigInteger(), nullable=False),
+        sa.Column("set_at", sa.BigInteger(), nullable=False),
+        sa.Column("set_by", sa.String(length=80), nullable=False, comment="Actor"),
+        sa.CheckConstraint(
+            "(catalog_id IS NULL) <> (agency_account_id IS NULL)", name=op.f("ck_credit_costs_scope")
+        ),
+        sa.CheckConstraint("cost_cents >= 0", name=op.f("ck_credit_costs_cost")),
+        sa.ForeignKeyConstraint(
+            ["agency_account_id"],
+            ["accounts.id"],
+            name=op.f("fk_credit_costs_agency_account_id"),
+            ondelete="RESTRICT",
+        ),
+        sa.ForeignKeyConstraint(
+            ["catalog_id"], ["catalogs.id"], name=op.f("fk_credit_costs_catalog_id"), ondelete="RESTRICT"
+        ),
+        sa.ForeignKeyConstraint(
+            ["credit_type_id"],
+            ["credit_types.id"],
+            name=op.f("fk_credit_costs_credit_type_id"),
+            ondelete="RESTRICT",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_credit_costs")),
+    )
+    op.create_index(
+        "uq_credit_costs_agency",
+        "credit_costs",
+        ["agency_account_id", "credit_type_id", "effective_from"],
+        unique=True,
+        sqlite_where=sa.text("agency_account_id IS NOT NULL"),
+        postgresql_where=sa.text("agency_account_id IS NOT NULL"),
+    )
+    op.create_index(
+        "uq_credit_costs_catalog",
+        "credit_costs",
+        ["catalog_id", "credit_type_id", "effective_from"],
+        unique=True,
+        sqlite_where=sa.text("catalog_id IS NOT NULL"),
+        postgresql_where=sa.text("catalog_id IS NOT NULL"),
     )
     op.create_table(
         "gauge_values",
@@ -812,6 +981,28 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_orders_account_id"), "orders", ["account_id"], unique=False)
     op.create_index(op.f("ix_orders_expires_at"), "orders", ["expires_at"], unique=False)
+    op.create_table(
+        "overage_orders",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("public_id", sa.String(length=40), nullable=False),
+        sa.Column("account_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("request_key", sa.String(length=255), nullable=False, comment="One form or key, one order"),
+        sa.Column(
+            "request_hash", sa.String(length=64), nullable=False, comment="SHA-256 of what was asked for"
+        ),
+        sa.Column("total_cents", sa.BigInteger(), nullable=False, comment="Minor units"),
+        sa.Column("currency", sa.String(length=3), nullable=False),
+        sa.Column("actor", sa.String(length=80), nullable=False),
+        sa.Column("purchased_at", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["accounts.id"], name=op.f("fk_overage_orders_account_id"), ondelete="RESTRICT"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_overage_orders")),
+        sa.UniqueConstraint(
+            "account_id", "request_key", name=op.f("uq_overage_orders_account_id_request_key")
+        ),
+        sa.UniqueConstraint("public_id", name=op.f("uq_overage_orders_public_id")),
+    )
     op.create_table(
         "plan_limits",
         sa.Column("plan_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -1058,6 +1249,67 @@ def upgrade() -> None:
         postgresql_where=sa.text("paid_at IS NOT NULL AND receipt_told_at IS NULL"),
     )
     op.create_table(
+        "charges",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("public_id", sa.String(length=40), nullable=False, comment="Random; what Stripe is told"),
+        sa.Column("account_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("kind", sa.String(length=8), nullable=False),
+        sa.Column("status", sa.String(length=16), nullable=False),
+        sa.Column("amount_cents", sa.BigInteger(), nullable=False, comment="Minor units"),
+        sa.Column("currency", sa.String(length=3), nullable=False),
+        sa.Column(
+            "lines", sa.Text(), nullable=False, comment="JSON: [[description, minor units]], as invoiced"
+        ),
+        sa.Column(
+            "destination", sa.String(length=255), nullable=True, comment="The agency's connected account"
+        ),
+        sa.Column("application_fee_cents", sa.BigInteger(), nullable=False, comment="Minor units"),
+        sa.Column("cycle_end", sa.BigInteger(), nullable=False, comment="Of what it charges"),
+        sa.Column(
+            "stripe_customer_id", sa.String(length=255), nullable=True, comment="Told at the first attempt"
+        ),
+        sa.Column("stripe_invoice_id", sa.String(length=255), nullable=True),
+        sa.Column("hosted_invoice_url", sa.Text(), nullable=True),
+        sa.Column(
+            "first_asked_at",
+            sa.BigInteger(),
+            nullable=True,
+            comment="Wall clock: the provider forgets keys a day later",
+        ),
+        sa.Column("claimed_until", sa.BigInteger(), nullable=True, comment="Wall clock: somebody is at it"),
+        sa.Column("retries", sa.Integer(), nullable=False, comment="Declines so far on the dunning schedule"),
+        sa.Column(
+            "next_attempt_at", sa.BigInteger(), nullable=True, comment="Null: nothing is tried by itself"
+        ),
+        sa.Column("failing_since", sa.BigInteger(), nullable=True),
+        sa.Column("failure", sa.String(length=500), nullable=True, comment="In words for the customer"),
+        sa.Column("payment_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("closed_at", sa.BigInteger(), nullable=True),
+        sa.Column("closed_by", sa.String(length=80), nullable=True, comment="Actor"),
+        sa.Column("closed_because", sa.String(length=500), nullable=True),
+        sa.CheckConstraint("kind IN ('client', 'agency')", name=op.f("ck_charges_kind")),
+        sa.CheckConstraint(
+            "status IN ('pending', 'charging', 'charged', 'failed', 'requires_action', 'unknown', 'written_off', 'paid_outside')",
+            name=op.f("ck_charges_status"),
+        ),
+        sa.CheckConstraint("amount_cents >= 0", name=op.f("ck_charges_amount")),
+        sa.CheckConstraint(
+            "application_fee_cents BETWEEN 0 AND amount_cents", name=op.f("ck_charges_application_fee")
+        ),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["accounts.id"], name=op.f("fk_charges_account_id"), ondelete="RESTRICT"
+        ),
+        sa.ForeignKeyConstraint(
+            ["payment_id"], ["payments.id"], name=op.f("fk_charges_payment_id"), ondelete="RESTRICT"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_charges")),
+        sa.UniqueConstraint("public_id", name=op.f("uq_charges_public_id")),
+        sa.UniqueConstraint("stripe_invoice_id", name=op.f("uq_charges_stripe_invoice_id")),
+    )
+    op.create_index("ix_charges_account", "charges", ["account_id", "id"], unique=False)
+    op.create_index("ix_charges_next", "charges", ["status", "next_attempt_at"], unique=False)
+    op.create_table(
         "disputes",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("stripe_dispute_id", sa.String(length=255), nullable=False),
@@ -1180,6 +1432,70 @@ def upgrade() -> None:
         sa.UniqueConstraint("stripe_refund_id", name=op.f("uq_refund_requests_stripe_refund_id")),
     )
     op.create_index(op.f("ix_refund_requests_payment_id"), "refund_requests", ["payment_id"], unique=False)
+    op.create_table(
+        "charge_attempts",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("charge_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("idempotency_key", sa.String(length=80), nullable=False),
+        sa.Column(
+            "parameters", sa.Text(), nullable=False, comment="JSON: exactly what the provider is asked"
+        ),
+        sa.Column("status", sa.String(length=16), nullable=False),
+        sa.Column("answer", sa.String(length=500), nullable=True, comment="What the provider said"),
+        sa.Column("actor", sa.String(length=80), nullable=False),
+        sa.Column("started_at", sa.BigInteger(), nullable=False),
+        sa.Column("asked_at", sa.BigInteger(), nullable=False, comment="Wall clock"),
+        sa.Column("finished_at", sa.BigInteger(), nullable=True),
+        sa.CheckConstraint(
+            "status IN ('begun', 'paid', 'declined', 'requires_action', 'unknown')",
+            name=op.f("ck_charge_attempts_status"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["charge_id"], ["charges.id"], name=op.f("fk_charge_attempts_charge_id"), ondelete="RESTRICT"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_charge_attempts")),
+        sa.UniqueConstraint("charge_id", "number", name=op.f("uq_charge_attempts_charge_id_number")),
+        sa.UniqueConstraint("idempotency_key", name=op.f("uq_charge_attempts_idempotency_key")),
+    )
+    op.create_table(
+        "statements",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("public_id", sa.String(length=40), nullable=False),
+        sa.Column("agency_account_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("cycle_start", sa.BigInteger(), nullable=False),
+        sa.Column("cycle_end", sa.BigInteger(), nullable=False, comment="Exclusive"),
+        sa.Column("currency", sa.String(length=3), nullable=False),
+        sa.Column(
+            "due_to_agency_cents",
+            sa.BigInteger(),
+            nullable=False,
+            comment="Minor units: margin on collected money, less what goes back",
+        ),
+        sa.Column(
+            "charged_to_agency_cents",
+            sa.BigInteger(),
+            nullable=False,
+            comment="Minor units: the cost of what it bills itself",
+        ),
+        sa.Column("charge_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("issued_at", sa.BigInteger(), nullable=False),
+        sa.CheckConstraint("cycle_end > cycle_start", name=op.f("ck_statements_half_open")),
+        sa.ForeignKeyConstraint(
+            ["agency_account_id"],
+            ["accounts.id"],
+            name=op.f("fk_statements_agency_account_id"),
+            ondelete="RESTRICT",
+        ),
+        sa.ForeignKeyConstraint(
+            ["charge_id"], ["charges.id"], name=op.f("fk_statements_charge_id"), ondelete="RESTRICT"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_statements")),
+        sa.UniqueConstraint(
+            "agency_account_id", "cycle_start", name=op.f("uq_statements_agency_account_id_cycle_start")
+        ),
+        sa.UniqueConstraint("public_id", name=op.f("uq_statements_public_id")),
+    )
     op.create_table(
         "subscription_months",
         sa.Column("subscription_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -1387,6 +1703,207 @@ def upgrade() -> None:
         postgresql_where=sa.text("status = 'open'"),
     )
     op.create_table(
+        "overage_credit_purchases",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("order_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("client_account_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("agency_account_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("credit_type_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("credits", sa.BigInteger(), nullable=False, comment="Smallest units of the type"),
+        sa.Column("unit_price_cents", sa.BigInteger(), nullable=False, comment="Minor units a whole credit"),
+        sa.Column(
+            "price_cents", sa.BigInteger(), nullable=False, comment="Minor units, what the client owes"
+        ),
+        sa.Column("unit_cost_cents", sa.BigInteger(), nullable=False, comment="Minor units a whole credit"),
+        sa.Column(
+            "cost_cents", sa.BigInteger(), nullable=False, comment="Minor units, what it costs the agency"
+        ),
+        sa.Column("currency", sa.String(length=3), nullable=False),
+        sa.Column(
+            "settlement_mode", sa.String(length=12), nullable=False, comment="The agency's when it was bought"
+        ),
+        sa.Column("grant_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("purchased_at", sa.BigInteger(), nullable=False),
+        sa.Column("charge_at", sa.BigInteger(), nullable=False, comment="The end of the client's cycle"),
+        sa.Column("charge_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column(
+            "billed_to_client_at",
+            sa.BigInteger(),
+            nullable=True,
+            comment="Paid, or handed over to the agency",
+        ),
+        sa.Column("billed_to_agency_at", sa.BigInteger(), nullable=True, comment="Settled with the agency"),
+        sa.Column("written_off_at", sa.BigInteger(), nullable=True),
+        sa.Column("refunded_cents", sa.BigInteger(), nullable=False, comment="Of the price, given back"),
+        sa.Column(
+            "statement_id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            nullable=True,
+            comment="The one that lists it",
+        ),
+        sa.Column(
+            "margin_statement_id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            nullable=True,
+            comment="The one that pays its margin out",
+        ),
+        sa.CheckConstraint(
+            "settlement_mode IN ('collected', 'connected', 'own_billing')",
+            name=op.f("ck_overage_credit_purchases_settlement_mode"),
+        ),
+        sa.CheckConstraint("credits > 0", name=op.f("ck_overage_credit_purchases_credits")),
+        sa.CheckConstraint(
+            "refunded_cents BETWEEN 0 AND price_cents", name=op.f("ck_overage_credit_purchases_refunded")
+        ),
+        sa.CheckConstraint(
+            "unit_cost_cents >= 0 AND cost_cents >= 0", name=op.f("ck_overage_credit_purchases_cost")
+        ),
+        sa.CheckConstraint(
+            "unit_price_cents >= 0 AND price_cents >= 0", name=op.f("ck_overage_credit_purchases_price")
+        ),
+        sa.ForeignKeyConstraint(
+            ["agency_account_id"],
+            ["accounts.id"],
+            name=op.f("fk_overage_credit_purchases_agency_account_id"),
+            ondelete="RESTRICT",
+        ),
+        sa.ForeignKeyConstraint(
+            ["charge_id"],
+            ["charges.id"],
+            name=op.f("fk_overage_credit_purchases_charge_id"),
+            ondelete="RESTRICT",
+        ),
+        sa.ForeignKeyConstraint(
+            ["client_account_id"],
+            ["accounts.id"],
+            name=op.f("fk_overage_credit_purchases_client_account_id"),
+            ondelete="RESTRICT",
+        ),
+        sa.ForeignKeyConstraint(
+            ["credit_type_id"],
+            ["credit_types.id"],
+            name=op.f("fk_overage_credit_purchases_credit_type_id"),
+            ondelete="RESTRICT",
+        ),
+        sa.ForeignKeyConstraint(
+            ["grant_id"],
+            ["grants.id"],
+            name=op.f("fk_overage_credit_purchases_grant_id"),
+            ondelete="RESTRICT",
+        ),
+        sa.ForeignKeyConstraint(
+            ["margin_statement_id"],
+            ["statements.id"],
+            name=op.f("fk_overage_credit_purchases_margin_statement_id"),
+            ondelete="RESTRICT",
+        ),
+        sa.ForeignKeyConstraint(
+            ["order_id"],
+            ["overage_orders.id"],
+            name=op.f("fk_overage_credit_purchases_order_id"),
+            ondelete="RESTRICT",
+        ),
+        sa.ForeignKeyConstraint(
+            ["statement_id"],
+            ["statements.id"],
+            name=op.f("fk_overage_credit_purchases_statement_id"),
+            ondelete="RESTRICT",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_overage_credit_purchases")),
+        sa.UniqueConstraint("grant_id", name=op.f("uq_overage_credit_purchases_grant_id")),
+        sa.UniqueConstraint(
+            "order_id", "credit_type_id", name=op.f("uq_overage_credit_purchases_order_id_credit_type_id")
+        ),
+    )
+    op.create_index(
+        "ix_overage_credit_purchases_agency",
+        "overage_credit_purchases",
+        ["agency_account_id", "purchased_at"],
+        unique=False,
+    )
+    op.create_index(
+        op.f("ix_overage_credit_purchases_charge_id"), "overage_credit_purchases", ["charge_id"], unique=False
+    )
+    op.create_index(
+        "ix_overage_credit_purchases_client",
+        "overage_credit_purchases",
+        ["client_account_id", "id"],
+        unique=False,
+    )
+    op.create_index(
+        "ix_overage_credit_purchases_due",
+        "overage_credit_purchases",
+        ["charge_at"],
+        unique=False,
+        sqlite_where=sa.text("billed_to_client_at IS NULL AND charge_id IS NULL"),
+        postgresql_where=sa.text("billed_to_client_at IS NULL AND charge_id IS NULL"),
+    )
+    op.create_index(
+        op.f("ix_overage_credit_purchases_statement_id"),
+        "overage_credit_purchases",
+        ["statement_id"],
+        unique=False,
+    )
+    op.create_table(
+        "statement_lines",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("statement_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("kind", sa.String(length=10), nullable=False),
+        sa.Column("client_account_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("client_name", sa.String(length=200), nullable=False),
+        sa.Column("credit_type_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("settlement_mode", sa.String(length=12), nullable=False),
+        sa.Column("credits", sa.BigInteger(), nullable=False, comment="Smallest units of the type"),
+        sa.Column("price_cents", sa.BigInteger(), nullable=False, comment="Minor units"),
+        sa.Column("cost_cents", sa.BigInteger(), nullable=False, comment="Minor units"),
+        sa.Column("collected_cents", sa.BigInteger(), nullable=False, comment="Of the price, minor units"),
+        sa.Column("due_cents", sa.BigInteger(), nullable=False, comment="To the agency; negative: from it"),
+        sa.CheckConstraint(
+            "kind IN ('purchase', 'collected', 'refund', 'shortfall')", name=op.f("ck_statement_lines_kind")
+        ),
+        sa.ForeignKeyConstraint(
+            ["client_account_id"],
+            ["accounts.id"],
+            name=op.f("fk_statement_lines_client_account_id"),
+            ondelete="RESTRICT",
+        ),
+        sa.ForeignKeyConstraint(
+            ["credit_type_id"],
+            ["credit_types.id"],
+            name=op.f("fk_statement_lines_credit_type_id"),
+            ondelete="RESTRICT",
+        ),
+        sa.ForeignKeyConstraint(
+            ["statement_id"],
+            ["statements.id"],
+            name=op.f("fk_statement_lines_statement_id"),
+            ondelete="RESTRICT",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_statement_lines")),
+    )
+    op.create_index(
+        op.f("ix_statement_lines_statement_id"), "statement_lines", ["statement_id"], unique=False
+    )
+    op.create_table(
+        "statement_settlements",
+        sa.Column(
+            "statement_id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=False,
+            nullable=False,
+        ),
+        sa.Column("reference", sa.String(length=200), nullable=False, comment="Of the bank transfer, say"),
+        sa.Column("settled_by", sa.String(length=80), nullable=False, comment="Actor"),
+        sa.Column("settled_at", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["statement_id"],
+            ["statements.id"],
+            name=op.f("fk_statement_settlements_statement_id"),
+            ondelete="RESTRICT",
+        ),
+        sa.PrimaryKeyConstraint("statement_id", name=op.f("pk_statement_settlements")),
+    )
+    op.create_table(
         "hold_lots",
         sa.Column("hold_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("position", sa.Integer(), nullable=False),
@@ -1421,6 +1938,12 @@ DEFAULT_CREDIT_TYPE = sa.text(
 FURTHER_STATEMENTS = {
     "sqlite": [
         "CREATE INDEX ix_grants_burn_order ON grants (account_id, credit_type_id, priority, expires_at IS NULL, expires_at, created_at, id) WHERE remaining > held",
+        "CREATE TRIGGER agency_credit_pricing_no_update BEFORE UPDATE ON agency_credit_pricing BEGIN SELECT RAISE(ABORT, 'agency_credit_pricing is append-only'); END",
+        "CREATE TRIGGER agency_credit_pricing_no_delete BEFORE DELETE ON agency_credit_pricing BEGIN SELECT RAISE(ABORT, 'agency_credit_pricing is append-only'); END",
+        "CREATE TRIGGER agency_credit_pricing_no_replace BEFORE INSERT ON agency_credit_pricing WHEN EXISTS (SELECT 1 FROM agency_credit_pricing WHERE (id = NEW.id)) BEGIN SELECT RAISE(ABORT, 'agency_credit_pricing is append-only'); END",
+        "CREATE TRIGGER credit_costs_no_update BEFORE UPDATE ON credit_costs BEGIN SELECT RAISE(ABORT, 'credit_costs is append-only'); END",
+        "CREATE TRIGGER credit_costs_no_delete BEFORE DELETE ON credit_costs BEGIN SELECT RAISE(ABORT, 'credit_costs is append-only'); END",
+        "CREATE TRIGGER credit_costs_no_replace BEFORE INSERT ON credit_costs WHEN EXISTS (SELECT 1 FROM credit_costs WHERE (id = NEW.id)) BEGIN SELECT RAISE(ABORT, 'credit_costs is append-only'); END",
         "CREATE TRIGGER audit_events_no_update BEFORE UPDATE ON audit_events BEGIN SELECT RAISE(ABORT, 'audit_events is append-only'); END",
         "CREATE TRIGGER audit_events_no_delete BEFORE DELETE ON audit_events BEGIN SELECT RAISE(ABORT, 'audit_events is append-only'); END",
         "CREATE TRIGGER audit_events_no_replace BEFORE INSERT ON audit_events WHEN EXISTS (SELECT 1 FROM audit_events WHERE (id = NEW.id)) BEGIN SELECT RAISE(ABORT, 'audit_events is append-only'); END",
@@ -1430,9 +1953,24 @@ FURTHER_STATEMENTS = {
         "CREATE TRIGGER allocations_no_update BEFORE UPDATE ON allocations BEGIN SELECT RAISE(ABORT, 'allocations is append-only'); END",
         "CREATE TRIGGER allocations_no_delete BEFORE DELETE ON allocations BEGIN SELECT RAISE(ABORT, 'allocations is append-only'); END",
         "CREATE TRIGGER allocations_no_replace BEFORE INSERT ON allocations WHEN EXISTS (SELECT 1 FROM allocations WHERE (transaction_id = NEW.transaction_id AND position = NEW.position)) BEGIN SELECT RAISE(ABORT, 'allocations is append-only'); END",
+        "CREATE TRIGGER statements_no_update BEFORE UPDATE ON statements BEGIN SELECT RAISE(ABORT, 'statements is append-only'); END",
+        "CREATE TRIGGER statements_no_delete BEFORE DELETE ON statements BEGIN SELECT RAISE(ABORT, 'statements is append-only'); END",
+        "CREATE TRIGGER statements_no_replace BEFORE INSERT ON statements WHEN EXISTS (SELECT 1 FROM statements WHERE (id = NEW.id)) BEGIN SELECT RAISE(ABORT, 'statements is append-only'); END",
+        "CREATE TRIGGER statement_lines_no_update BEFORE UPDATE ON statement_lines BEGIN SELECT RAISE(ABORT, 'statement_lines is append-only'); END",
+        "CREATE TRIGGER statement_lines_no_delete BEFORE DELETE ON statement_lines BEGIN SELECT RAISE(ABORT, 'statement_lines is append-only'); END",
+        "CREATE TRIGGER statement_lines_no_replace BEFORE INSERT ON statement_lines WHEN EXISTS (SELECT 1 FROM statement_lines WHERE (id = NEW.id)) BEGIN SELECT RAISE(ABORT, 'statement_lines is append-only'); END",
+        "CREATE TRIGGER statement_settlements_no_update BEFORE UPDATE ON statement_settlements BEGIN SELECT RAISE(ABORT, 'statement_settlements is append-only'); END",
+        "CREATE TRIGGER statement_settlements_no_delete BEFORE DELETE ON statement_settlements BEGIN SELECT RAISE(ABORT, 'statement_settlements is append-only'); END",
+        "CREATE TRIGGER statement_settlements_no_replace BEFORE INSERT ON statement_settlements WHEN EXISTS (SELECT 1 FROM statement_settlements WHERE (statement_id = NEW.statement_id)) BEGIN SELECT RAISE(ABORT, 'statement_settlements is append-only'); END",
     ],
     "postgresql": [
         "CREATE INDEX ix_grants_burn_order ON grants (account_id, credit_type_id, priority, (expires_at IS NULL), expires_at, created_at, id) WHERE remaining > held",
+        "CREATE OR REPLACE FUNCTION agency_credit_pricing_append_only() RETURNS trigger LANGUAGE plpgsql AS $body$ BEGIN RAISE EXCEPTION 'agency_credit_pricing is append-only'; END $body$",
+        "CREATE TRIGGER agency_credit_pricing_no_change BEFORE UPDATE OR DELETE ON agency_credit_pricing FOR EACH ROW EXECUTE FUNCTION agency_credit_pricing_append_only()",
+        "CREATE TRIGGER agency_credit_pricing_no_truncate BEFORE TRUNCATE ON agency_credit_pricing FOR EACH STATEMENT EXECUTE FUNCTION agency_credit_pricing_append_only()",
+        "CREATE OR REPLACE FUNCTION credit_costs_append_only() RETURNS trigger LANGUAGE plpgsql AS $body$ BEGIN RAISE EXCEPTION 'credit_costs is append-only'; END $body$",
+        "CREATE TRIGGER credit_costs_no_change BEFORE UPDATE OR DELETE ON credit_costs FOR EACH ROW EXECUTE FUNCTION credit_costs_append_only()",
+        "CREATE TRIGGER credit_costs_no_truncate BEFORE TRUNCATE ON credit_costs FOR EACH STATEMENT EXECUTE FUNCTION credit_costs_append_only()",
         "CREATE OR REPLACE FUNCTION audit_events_append_only() RETURNS trigger LANGUAGE plpgsql AS $body$ BEGIN RAISE EXCEPTION 'audit_events is append-only'; END $body$",
         "CREATE TRIGGER audit_events_no_change BEFORE UPDATE OR DELETE ON audit_events FOR EACH ROW EXECUTE FUNCTION audit_events_append_only()",
         "CREATE TRIGGER audit_events_no_truncate BEFORE TRUNCATE ON audit_events FOR EACH STATEMENT EXECUTE FUNCTION audit_events_append_only()",
@@ -1442,5 +1980,14 @@ FURTHER_STATEMENTS = {
         "CREATE OR REPLACE FUNCTION allocations_append_only() RETURNS trigger LANGUAGE plpgsql AS $body$ BEGIN RAISE EXCEPTION 'allocations is append-only'; END $body$",
         "CREATE TRIGGER allocations_no_change BEFORE UPDATE OR DELETE ON allocations FOR EACH ROW EXECUTE FUNCTION allocations_append_only()",
         "CREATE TRIGGER allocations_no_truncate BEFORE TRUNCATE ON allocations FOR EACH STATEMENT EXECUTE FUNCTION allocations_append_only()",
+        "CREATE OR REPLACE FUNCTION statements_append_only() RETURNS trigger LANGUAGE plpgsql AS $body$ BEGIN RAISE EXCEPTION 'statements is append-only'; END $body$",
+        "CREATE TRIGGER statements_no_change BEFORE UPDATE OR DELETE ON statements FOR EACH ROW EXECUTE FUNCTION statements_append_only()",
+        "CREATE TRIGGER statements_no_truncate BEFORE TRUNCATE ON statements FOR EACH STATEMENT EXECUTE FUNCTION statements_append_only()",
+        "CREATE OR REPLACE FUNCTION statement_lines_append_only() RETURNS trigger LANGUAGE plpgsql AS $body$ BEGIN RAISE EXCEPTION 'statement_lines is append-only'; END $body$",
+        "CREATE TRIGGER statement_lines_no_change BEFORE UPDATE OR DELETE ON statement_lines FOR EACH ROW EXECUTE FUNCTION statement_lines_append_only()",
+        "CREATE TRIGGER statement_lines_no_truncate BEFORE TRUNCATE ON statement_lines FOR EACH STATEMENT EXECUTE FUNCTION statement_lines_append_only()",
+        "CREATE OR REPLACE FUNCTION statement_settlements_append_only() RETURNS trigger LANGUAGE plpgsql AS $body$ BEGIN RAISE EXCEPTION 'statement_settlements is append-only'; END $body$",
+        "CREATE TRIGGER statement_settlements_no_change BEFORE UPDATE OR DELETE ON statement_settlements FOR EACH ROW EXECUTE FUNCTION statement_settlements_append_only()",
+        "CREATE TRIGGER statement_settlements_no_truncate BEFORE TRUNCATE ON statement_settlements FOR EACH STATEMENT EXECUTE FUNCTION statement_settlements_append_only()",
     ],
 }

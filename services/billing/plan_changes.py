@@ -16,12 +16,11 @@ from sqlalchemy import select
 from errors import AccountFrozen, Conflict, InvalidRequest, PaymentDeclined, PaymentProviderUnavailable
 from extensions import db
 from gateways.payments import Payments
-from gateways.subscriptions import ChangeRequest, NewSubscription, SubscriptionFacts
+from gateways.subscriptions import ChangeRequest, SubscriptionFacts
 from models.accounts import Account
-from models.billing import SavedCard, Subscription
+from models.billing import Subscription
 from models.catalog import Plan
 from services.audit import record
-from services.billing.environment import instance_id
 from services.billing.period_credits import granted_month
 from services.billing.stripe_subscriptions import follow_invoice, follow_subscription
 from services.billing.stripe_sync import price_for_subscribing
@@ -150,7 +149,7 @@ def change_plan(
             settle_pending(wanted.subscription.id, payments, f"{request.key}-again")
             raise
     follow_subscription(facts.id, actor, payments)
-    _note(account_id, "subscription.changed", actor, plan=plan_code, interval=interval)
+    note_change(account_id, "subscription.changed", actor, plan=plan_code, interval=interval)
     return ChangeOutcome("changed")
 
 
@@ -285,7 +284,8 @@ def _restore_change(subscription_id: int, plan_id: int | None, interval: str | N
 
 
 @atomic
-def _forget_change(subscription_id: int) -> None:
+def forget_change(subscription_id: int) -> None:
+    """Let the plan in force go on: no change waits any more."""
     current = _locked(subscription_id)
     current.pending_plan_id, current.pending_interval = None, None
 
@@ -304,9 +304,9 @@ def withdraw_pending_change(account_id: int, *, request_key: str, actor: str, pa
         return
     key = f"{current.public_id}-{hashlib.sha256(request_key.encode()).hexdigest()[:32]}"
     _keep_going(current, key, payments)
-    _forget_change(current.id)
+    forget_change(current.id)
     follow_subscription(current.stripe_subscription_id or "", actor, payments)
-    _note(account_id, "subscription.change_withdrawn", actor)
+    note_change(account_id, "subscription.change_withdrawn", actor)
 
 
 def _keep_going(current: Subscription, key: str, payments: Payments) -> None:
@@ -336,7 +336,7 @@ def _end(account_id: int, *, ends: bool, request_key: str, actor: str, payments:
     key = f"{current.public_id}-{hashlib.sha256(request_key.encode()).hexdigest()[:32]}-{int(ends)}"
     payments.end_with_period(current.stripe_subscription_id or "", ends=ends, key=key)
     follow_subscription(current.stripe_subscription_id or "", actor, payments)
-    _note(account_id, "subscription.cancelled" if ends else "subscription.resumed", actor)
+    note_change(account_id, "subscription.cancelled" if ends else "subscription.resumed", actor)
 
 
 def cancellation_losses(account_id: int) -> Losses:
@@ -360,48 +360,7 @@ def cancellation_losses(account_id: int) -> Losses:
     )  # fmt: skip
 
 
-def begin_changed_subscriptions(payments: Payments) -> int:
-    """Begin the subscriptions that follow one which ended for a change of rhythm; how many.
-
-    The old one ends at the provider with its period; the new one is paid with the kept card, nobody being
-    there. A refused card leaves the account without a subscription, and the change is over. Idempotent.
-    """
-    ended = db.session.scalars(
-        select(Subscription).where(
-            Subscription.ended_at.is_not(None),
-            Subscription.pending_plan_id.is_not(None),
-            Subscription.stripe_subscription_id.is_not(None),
-        )
-    ).all()
-    return sum(_begin_changed(old.id, payments) for old in ended)
-
-
-def _begin_changed(old_id: int, payments: Payments) -> bool:
-    old = db.session.get_one(Subscription, old_id)
-    account, card = db.session.get_one(Account, old.account_id), db.session.get(SavedCard, old.account_id)
-    plan, interval = old.pending_plan, old.pending_interval or "month"
-    if plan is None or open_subscription(old.account_id) is not None or account.status == "frozen":
-        _forget_change(old_id)
-        return False
-    if card is None or account.stripe_customer_id is None:
-        _forget_change(old_id)
-        return False
-    request = NewSubscription(
-        key=f"after-{old.public_id}", instance=instance_id(), account_id=account.public_id,
-        customer_id=account.stripe_customer_id, payment_method_id=card.stripe_payment_method_id,
-        price_id=price_for_subscribing(plan, interval, payments),
-    )  # fmt: skip
-    try:
-        facts = payments.create_subscription(request)
-    except PaymentDeclined as refusal:
-        _note(old.account_id, "subscription.change_declined", "job", reason=refusal.detail[:200])
-        _forget_change(old_id)
-        return False
-    follow_subscription(facts.id, "job:monthly-grants", payments)
-    _forget_change(old_id)
-    return True
-
-
 @atomic
-def _note(account_id: int, action: str, actor: str, **details: str) -> None:
+def note_change(account_id: int, action: str, actor: str, **details: str) -> None:
+    """Write a change down for the audit."""
     record(action, actor, account_id, **details)

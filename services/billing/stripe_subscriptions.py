@@ -14,19 +14,24 @@ from sqlalchemy import select
 from errors import Conflict, NotFound, PaymentProviderUnavailable
 from extensions import db
 from gateways.payments import Payments, UnknownToProvider
-from gateways.subscriptions import CardFacts, InvoiceFacts, InvoiceLine, PriceFacts, SubscriptionFacts
+from gateways.subscriptions import CardFacts, InvoiceFacts, PriceFacts, SubscriptionFacts
 from models.accounts import Account
 from models.billing import Order, Payment, SavedCard, Subscription
-from models.catalog import Catalog, Plan
+from models.catalog import Plan
 from services.billing.environment import instance_id
-from services.billing.period_credits import Month, grant_month, grant_upgrade, granted_month
+from services.billing.invoice_credits import (
+    billed_line,
+    grant_for_invoice,
+    make_up_missed_months,
+    payment_of_invoice,
+    plan_of_price,
+    takes_effect,
+)
 from services.billing.standing import settle_standing
-from services.billing.subscriptions import PROVIDER_ZONE
 from services.catalog.entitlements import open_subscription
 from services.clock import business_now, iso, wall_now
 from services.ledger.opening import lock_accounts
 from services.notices.notices import notify
-from services.periods import month_index, months_after
 from services.unit_of_work import atomic
 
 logger = logging.getLogger("coffer.billing")
@@ -119,18 +124,6 @@ def _prices(
         if line.price_id not in prices:
             prices[line.price_id] = payments.price(line.price_id)
     return prices
-
-
-def plan_of_price(price: PriceFacts) -> Plan:
-    """The plan that a price is of. Raises Conflict where this database does not have it."""
-    plan = db.session.scalar(
-        select(Plan)
-        .join(Catalog, Catalog.id == Plan.catalog_id)
-        .where(Plan.code == price.plan, Catalog.code == price.catalog)
-    )
-    if plan is None:
-        raise Conflict(f"Price {price.id} is of plan {price.plan} of {price.catalog}, which is not here.")
-    return plan
 
 
 def _account_of(facts: SubscriptionFacts) -> int:
@@ -267,10 +260,10 @@ def _record(
     prices: dict[str, PriceFacts], actor: str,
 ) -> None:  # fmt: skip
     """A paid invoice: its payment and its credits, once; before them the months that it puts an end to."""
-    row, payment = _row_of(facts.id), _payment_of(invoice)
+    row, payment = _row_of(facts.id), payment_of_invoice(invoice)
     if row is None or (payment is not None and payment.status in SETTLED):
         return
-    billed = _billed_line(invoice)
+    billed = billed_line(invoice)
     payment = payment or _new_payment(invoice, row)
     now = business_now()
     payment.status, payment.failure, payment.paid_at = "paid", None, now
@@ -282,45 +275,13 @@ def _record(
     payment.invoice_url, payment.hosted_invoice_url = invoice.invoice_pdf, invoice.hosted_invoice_url
     payment.description = _words(invoice, payment.plan_id)
     db.session.flush()
-    _make_up(row, earlier, _takes_effect(invoice), anchors, prices, actor)
-    _grant(row, invoice, prices, facts, actor, payment.id)
-
-
-def _takes_effect(invoice: InvoiceFacts) -> datetime | None:
-    return min((line.starts_at for line in invoice.lines), default=None)
-
-
-def _make_up(
-    row: Subscription, earlier: list[InvoiceFacts], until: datetime | None, anchors: list[datetime],
-    prices: dict[str, PriceFacts], actor: str,
-) -> None:  # fmt: skip
-    """Grant the months of a paid year that the job has missed, at the plan they were of, up to what comes next.
-
-    ``anchors``: the one that months were counted from until now, and the one from here on.
-    """
-    year = next((line for invoice in reversed(earlier) if (line := _billed_line(invoice))), None)
-    if year is None or until is None:
-        return
-    paid_by = next(invoice for invoice in reversed(earlier) if year in invoice.lines)
-    payment = _payment_of(paid_by)
-    if payment is None or payment.status == "refunded":
-        return
-    last = next(line for line in reversed(earlier[-1].lines) if line.amount_cents >= 0)
-    plan = plan_of_price(prices[last.price_id])
-    anchor = next((moment for moment in anchors if moment <= year.starts_at), year.starts_at)
-    number = month_index(anchor, year.starts_at, PROVIDER_ZONE) + 1
-    while (month := _month_at_number(anchor, number)).starts_at < min(until, year.ends_at):
-        grant_month(row, plan, month, actor)
-        number += 1
+    make_up_missed_months(row, earlier, takes_effect(invoice), anchors, prices, actor)
+    grant_for_invoice(row, invoice, prices, facts, actor, payment.id)
 
 
 def _words(invoice: InvoiceFacts, plan_id: int | None) -> str:
     plan = db.session.get_one(Plan, plan_id)
     return f"{plan.name}: change of plan" if invoice.reason == "subscription_update" else f"{plan.name}"
-
-
-def _payment_of(invoice: InvoiceFacts) -> Payment | None:
-    return db.session.scalar(select(Payment).where(Payment.stripe_invoice_id == invoice.id))
 
 
 def _new_payment(invoice: InvoiceFacts, row: Subscription) -> Payment:
@@ -334,54 +295,12 @@ def _new_payment(invoice: InvoiceFacts, row: Subscription) -> Payment:
     return payment
 
 
-def _billed_line(invoice: InvoiceFacts) -> InvoiceLine | None:
-    """The line that bills a whole period; None of an invoice of prorations alone."""
-    return next((line for line in invoice.lines if not line.is_proration), None)
-
-
-def _grant(
-    row: Subscription, invoice: InvoiceFacts, prices: dict[str, PriceFacts], facts: SubscriptionFacts,
-    actor: str, payment_id: int,
-) -> None:  # fmt: skip
-    billed = _billed_line(invoice)
-    unused = next((line for line in invoice.lines if line.is_proration and line.amount_cents <= 0), None)
-    added = next((line for line in invoice.lines if line.is_proration and line.amount_cents > 0), None)
-    if billed is not None:
-        new, month = plan_of_price(prices[billed.price_id]), _month_from(billed)
-        amount = new.credits_per_month
-        if invoice.reason == "subscription_update" and unused is not None:
-            old, before = plan_of_price(prices[unused.price_id]), granted_month(row.id, unused.starts_at)
-            amount -= before.left_of(old.credits_per_month, unused.starts_at) if before else 0
-        grant_month(row, new, month, actor, amount=amount, payment_id=payment_id)
-    elif unused is not None and added is not None:
-        old, new = plan_of_price(prices[unused.price_id]), plan_of_price(prices[added.price_id])
-        month = granted_month(row.id, added.starts_at) or _month_at(facts, added)
-        grant_upgrade(row, old, new, month, added.starts_at, actor, payment_id)
-
-
-def _month_from(line: InvoiceLine) -> Month:
-    """The first month of a billed period; a monthly period is one."""
-    return Month(line.starts_at, min(line.ends_at, months_after(line.starts_at, 1, PROVIDER_ZONE)))
-
-
-def _month_at(facts: SubscriptionFacts, line: InvoiceLine) -> Month:
-    """The month, counted from the anchor, in which a proration begins."""
-    number = month_index(facts.anchor_at, max(line.starts_at, facts.anchor_at), PROVIDER_ZONE)
-    return _month_at_number(facts.anchor_at, number)
-
-
-def _month_at_number(anchor_at: datetime, number: int) -> Month:
-    return Month(
-        months_after(anchor_at, number, PROVIDER_ZONE), months_after(anchor_at, number + 1, PROVIDER_ZONE)
-    )
-
-
 def _settle_order(facts: SubscriptionFacts, invoices: list[InvoiceFacts]) -> None:
     """The order that began the subscription is paid, by its first invoice."""
     order = db.session.scalar(select(Order).where(Order.public_id == facts.order_id))
     if order is None or order.status in ("paid", "flagged") or not invoices:
         return
-    payment = _payment_of(invoices[0])
+    payment = payment_of_invoice(invoices[0])
     if payment is None:
         return
     payment.order_id = order.id
@@ -395,7 +314,7 @@ def _note_unpaid(invoice: InvoiceFacts) -> None:
     if row is None:
         return
     lock_accounts(row.account_id)
-    payment = _payment_of(invoice)
+    payment = payment_of_invoice(invoice)
     if payment is not None and payment.status in SETTLED:
         return
     is_asked = invoice.status in ("open", "uncollectible") and (invoice.failure or invoice.needs_action)

@@ -7,6 +7,7 @@ from sqlalchemy import select
 
 from extensions import db
 from models.catalog import Catalog, CreditType, Meter, Package, Plan, PlanLimit, PricedAction
+from services.agencies.pricing import Scope, catalog_costs, own_prices
 from services.catalog.catalogs import catalog_named
 from services.money import from_units
 
@@ -20,7 +21,13 @@ def export_catalog(code: str) -> str:
     actions = [row for row in catalog.actions if row.archived_at is None]
     used = {row.credit_type_id for row in (*plans, *packages, *actions)} | {catalog.wallet_type_id}
     used |= {limit.credit_type_id for plan in plans for limit in plan.limits}
-    types = db.session.scalars(select(CreditType).where(CreditType.id.in_(used)).order_by(CreditType.id))
+    scope = Scope(catalog_id=catalog.id)
+    prices, costs = own_prices([scope])[scope], catalog_costs(catalog.id)
+    used |= set(prices)
+    types = list(
+        db.session.scalars(select(CreditType).where(CreditType.id.in_(used)).order_by(CreditType.id))
+    )
+    sold = [kind for kind in types if kind.id in prices]
     return "\n".join(
         [
             _table("[catalog]", _catalog(catalog)),
@@ -29,6 +36,7 @@ def export_catalog(code: str) -> str:
             *(_whole_plan(row) for row in plans),
             *(_table("[[packages]]", _package(row)) for row in packages),
             *(_table("[[actions]]", _action(row)) for row in actions),
+            *(_table("[[overage]]", _overage(row, prices[row.id], costs.get(row.id))) for row in sold),
         ]
     )
 
@@ -94,6 +102,10 @@ def _action(row: PricedAction) -> dict[str, Any]:
         "credit_type": row.credit_type.code,
         "credits": _amount(row.credits, row.credit_type.scale),
     }
+
+
+def _overage(row: CreditType, price_cents: int, cost_cents: int | None) -> dict[str, Any]:
+    return {"credit_type": row.code, "price_cents": price_cents, "cost_cents": cost_cents}
 
 
 def _plan(row: Plan) -> dict[str, Any]:

@@ -138,6 +138,14 @@ class PackagePart(Part):
     subscribers_only: bool = False
 
 
+class OveragePart(Part):
+    """What a whole credit bought now and paid later sells for, and what it costs an agency."""
+
+    credit_type: Code
+    price_cents: int = Field(ge=0, le=10**9)
+    cost_cents: int | None = Field(None, ge=0, le=10**9)
+
+
 class CatalogFile(Part):
     """A whole file."""
 
@@ -147,6 +155,7 @@ class CatalogFile(Part):
     plans: list[PlanPart] = []
     packages: list[PackagePart] = []
     actions: list[ActionPart] = []
+    overage: list[OveragePart] = []
 
 
 def read_catalog_file(path: Path) -> CatalogFile:
@@ -197,6 +206,13 @@ def _repeated_codes(file: CatalogFile) -> list[FieldError]:
             if part.code in seen:
                 problems.append(FieldError(f"{name}[{position}].code", f"{part.code!r} is there twice"))
             seen.add(part.code)
+    sold: set[str] = set()
+    for position, part in enumerate(file.overage):
+        if part.credit_type in sold:
+            problems.append(
+                FieldError(f"overage[{position}].credit_type", f"{part.credit_type!r} is there twice")
+            )
+        sold.add(part.credit_type)
     return problems
 
 

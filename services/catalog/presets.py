@@ -11,6 +11,7 @@ from sqlalchemy import inspect, select, update
 from errors import InvalidRequest
 from extensions import db
 from models.catalog import Catalog, CreditType, Meter, Package, Plan, PricedAction
+from services.agencies.pricing import Scope, own_prices, set_cost, set_price
 from services.audit import record
 from services.catalog.catalogs import default_catalog
 from services.catalog.credit_types import ensure_defaults
@@ -69,6 +70,7 @@ def load_catalog(file: CatalogFile, actor: str) -> Loaded:
     db.session.flush()
     load_ratios(file, catalog.id)
     load_limits(file, catalog.id, types)
+    _load_overage(file, catalog, types, actor)
     record(
         "catalog.loaded",
         actor,
@@ -78,6 +80,19 @@ def load_catalog(file: CatalogFile, actor: str) -> Loaded:
         packages=len(file.packages),
     )
     return Loaded(catalog.code, len(file.plans), len(file.packages), archived)
+
+
+def _load_overage(file: CatalogFile, catalog: Catalog, types: dict[str, CreditType], actor: str) -> None:
+    """Prices and costs from here on; one that the file no longer names is sold no more."""
+    scope = Scope(catalog_id=catalog.id)
+    for position, part in enumerate(file.overage):
+        type_named(part.credit_type, f"overage[{position}]", types)
+        set_cost(scope, part.credit_type, part.cost_cents, actor=actor)
+        set_price(scope, part.credit_type, part.price_cents, actor=actor)
+    named = {part.credit_type for part in file.overage}
+    for kind in types.values():
+        if kind.code not in named and kind.id in own_prices([scope])[scope]:
+            set_price(scope, kind.code, None, actor=actor)
 
 
 def _catalog(file: CatalogFile, now: datetime) -> Catalog:

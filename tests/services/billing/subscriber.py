@@ -16,7 +16,7 @@ from models.billing import Payment, Subscription
 from models.catalog import Catalog
 from models.ledger import Grant
 from sandbox.billing_clock import advance
-from services.billing.plan_changes import begin_changed_subscriptions
+from services.billing.plan_successors import begin_changed_subscriptions
 from services.billing.purchases import start_card_setup, start_subscription
 from services.billing.subscriptions import SubscriptionView, grant_monthly_credits, subscription_of
 from services.catalog.presets import load_preset

@@ -132,4 +132,7 @@ class TestAppendOnly:
         )
 
     def test_audit_log_is_append_only_too(self) -> None:
-        assert set(APPEND_ONLY) == {"transactions", "allocations", "audit_events"}
+        assert set(APPEND_ONLY) == {
+            "transactions", "allocations", "audit_events", "agency_credit_pricing", "credit_costs", "statements",
+            "statement_lines", "statement_settlements",
+        }  # fmt: skip
