@@ -150,7 +150,8 @@ JOBS: tuple[Job, ...] = (
     ),
     Job(
         "prune", Daily(time(4, 10)), prune.run,
-        "Drops rows past their time: idempotency keys, sessions, tokens, throttles, event bodies, job runs.",
+        "Drops rows past their time: idempotency keys, sessions, tokens, throttles, event bodies, job runs, "
+        "mails, notices.",
         is_of_wall_clock=True,
     ),
 )  # fmt: skip

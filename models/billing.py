@@ -99,11 +99,18 @@ class Payment(Base):
     hosted_invoice_url: Mapped[str | None] = mapped_column(Text, comment="Where an unpaid one can be paid")
     created_at: Mapped[datetime]
     paid_at: Mapped[datetime | None]
+    receipt_told_at: Mapped[datetime | None] = mapped_column(comment="Wall clock; its receipt was announced")
 
     plan: Mapped[Plan | None] = relationship()
 
 
 _payment = Payment.__table__.c
+Index(
+    "ix_payments_receipt_due",
+    _payment.id,
+    sqlite_where=text("paid_at IS NOT NULL AND receipt_told_at IS NULL"),
+    postgresql_where=text("paid_at IS NOT NULL AND receipt_told_at IS NULL"),
+)
 Index("ix_payments_account", _payment.account_id, _payment.id)
 
 

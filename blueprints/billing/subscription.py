@@ -25,7 +25,7 @@ from services.billing.plan_changes import (
 from services.billing.purchases import start_card_setup, start_subscription
 from services.billing.subscriptions import subscription_of
 from services.catalog.plans import plans_for
-from services.usage.recommend import recommended_plan
+from services.usage.advice import advice_for
 from services.usage.report import usage_of
 
 REFUSALS = (402, 403, 404, 409, 422)
@@ -48,7 +48,7 @@ def plans(account: OpenAccount) -> str:
         used=used,
         chosen=next((plan for plan in offered if plan.code == picked and not plan.is_default), None),
         subscription=subscription,
-        recommendation=recommended_plan(offered, subscription.plan, used),
+        recommendation=advice_for(account.id, subscription, usage.meters).recommendation,
         interval=asked if asked in INTERVALS else subscription.interval or "month",
         form_token=new_form_token(),
         may_change=account.allows("owner") and account.status not in ("frozen", "parked"),

@@ -1,5 +1,6 @@
 """The money wallet on the Billing page: what is in it, adding to it, what was spent."""
 
+from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -13,7 +14,7 @@ from blueprints.billing.blueprint import blueprint
 from errors import CofferError, InvalidRequest, PaymentProviderUnavailable
 from services.accounts.access import OpenAccount
 from services.billing.purchases import start_funding
-from services.catalog.wallets import QUICK_AMOUNTS, Wallet, find_wallet
+from services.catalog.wallets import LEAST_FUNDS, MOST_FUNDS, QUICK_AMOUNTS, Wallet, find_wallet
 from services.ledger.balances import Position
 from services.ledger.history import HistoryQuery, history
 from services.money import currency_digits
@@ -45,7 +46,7 @@ def wallet_page(account: OpenAccount, types: dict[str, Position]) -> dict[str, A
         "wallet_type": position,
         "wallet_lines": page,
         "wallet_filter": chosen,
-        "quick_amounts": QUICK_AMOUNTS,
+        "funds": funds_offer(wallet, position.available, request.args.get("amount", "")),
         "adding": "add-funds" in request.args,
     }
 
@@ -57,7 +58,8 @@ def add_funds(account: OpenAccount) -> Response:
     token = request.form.get("form_token", "")
     if not 16 <= len(token) <= 64:
         raise InvalidRequest.of("form_token", "is missing; open the page again")
-    back = url_for("billing.show", account=account.slug, **{"add-funds": 1})
+    typed = request.form.get("own_amount", "").strip()[:20]
+    back = url_for("billing.show", account=account.slug, **{"add-funds": 1, "amount": typed or None})
     wallet = find_wallet(account.id)
     if wallet is None:
         flash(_("This account has no money wallet."), "danger")
@@ -82,9 +84,49 @@ def add_funds(account: OpenAccount) -> Response:
     return redirect(started.url, code=303)
 
 
+@dataclass(frozen=True, slots=True)
+class QuickAmount:
+    """An amount that one click adds, and what is there then. Units: the wallet's, but ``amount`` the currency's."""
+
+    amount: int
+    units: int
+    after: int
+
+
+@dataclass(frozen=True, slots=True)
+class FundsOffer:
+    """What may be added. Units: the wallet's. ``after``: what is there with what was ``typed``; None: no amount."""
+
+    quick: tuple[QuickAmount, ...]
+    least: int
+    most: int
+    digits: int
+    typed: str
+    after: int | None
+
+
+def funds_offer(wallet: Wallet, available: int, typed: str) -> FundsOffer:
+    """The quick amounts with their resulting balances, and that of an amount that was typed before."""
+    whole = 10**wallet.scale
+    least, most = LEAST_FUNDS * whole, MOST_FUNDS * whole
+    try:
+        units = wallet.units_of_cents(_cents_of(typed, wallet)) if typed else 0
+    except InvalidRequest:
+        units = 0
+    return FundsOffer(
+        quick=tuple(QuickAmount(each, each * whole, available + each * whole) for each in QUICK_AMOUNTS),
+        least=least, most=most, digits=currency_digits(wallet.currency), typed=typed[:20],
+        after=available + units if least <= units <= most else None,
+    )  # fmt: skip
+
+
 def _cents(wallet: Wallet) -> int:
-    """The amount of the form, a quick one or one's own, in minor units. Raises InvalidRequest."""
-    text = (request.form.get("own_amount") or request.form.get("amount") or "").strip()
+    """The amount of the button that was pressed, or one's own, in minor units. Raises InvalidRequest."""
+    pressed = request.form.get("amount", "own")
+    return _cents_of((request.form.get("own_amount", "") if pressed == "own" else pressed).strip(), wallet)
+
+
+def _cents_of(text: str, wallet: Wallet) -> int:
     digits = currency_digits(wallet.currency)
     try:
         amount = Decimal(text)

@@ -2,8 +2,7 @@
 
 from typing import Any
 
-import flask_babel
-from flask import current_app, render_template
+from flask import current_app, g, render_template
 from itsdangerous import BadSignature, URLSafeSerializer
 
 from blueprints.access import declared, public
@@ -33,7 +32,9 @@ def send_queued_mails() -> dict[str, int]:
 
 def _rendered(due: Due) -> Mail:
     settings = current_app.extensions["settings"]
-    with current_app.test_request_context(base_url=settings.base_url), flask_babel.force_locale(due.locale):
+    # A context of its own, so that what is known of the language is not the mail's before.
+    with current_app.app_context(), current_app.test_request_context(base_url=settings.base_url):
+        g.account = due  # in its language and time zone, as on its pages
         words = words_of(due.notice)
         link = words.path
         if not link.startswith("http"):
@@ -91,4 +92,3 @@ def _told(token: str) -> tuple[int, str, str]:
 
 def _serializer() -> URLSafeSerializer:
     return URLSafeSerializer(current_app.config["SECRET_KEY"], salt=SALT)
-

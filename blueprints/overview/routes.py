@@ -7,10 +7,8 @@ from blueprints.form_tokens import new_form_token
 from services.accounts.access import OpenAccount
 from services.billing.subscriptions import subscription_of
 from services.catalog.packages import packages_for
-from services.catalog.plans import plans_for
 from services.ledger.balances import expiring_within, lots_of, positions, subscription_expires_at
-from services.usage.forecast import forecast_of
-from services.usage.recommend import recommended_plan
+from services.usage.advice import advice_for
 from services.usage.report import meters_of
 
 blueprint = Blueprint("overview", __name__)
@@ -26,7 +24,7 @@ def show(account: OpenAccount) -> str:
     main = all_positions[0]
     lots = lots_of(account.id, main.credit_type)
     meters, subscription = meters_of(account.id), subscription_of(account.id)
-    used = {meter.code: meter.used for meter in meters}
+    advice = advice_for(account.id, subscription, meters, lots)
     return render_template(
         "overview/show.html",
         account=account,
@@ -40,8 +38,8 @@ def show(account: OpenAccount) -> str:
         packages=packages_for(account.id),
         subscription=subscription,
         meters=[meter for meter in meters if meter.limit is not None],
-        recommendation=recommended_plan(plans_for(account.id), subscription.plan, used) if used else None,
-        forecast=forecast_of(account.id, main.credit_type_id, lots),
+        recommendation=advice.recommendation,
+        forecast=advice.forecast,
         form_token=new_form_token(),
         may_buy=account.allows("member"),
     )

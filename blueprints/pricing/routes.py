@@ -13,7 +13,8 @@ from blueprints.safe_redirect import WANTED
 from services.accounts.access import first_account_slug, open_account
 from services.billing.subscriptions import subscription_of
 from services.catalog.plans import Offer, plans_for, plans_on_offer
-from services.usage.recommend import Recommendation, recommended_plan
+from services.usage.advice import advice_for
+from services.usage.recommend import Recommendation
 from services.usage.report import usage_of
 
 blueprint = Blueprint("pricing", __name__)
@@ -67,8 +68,9 @@ def _own_use(offer: Offer | None) -> OwnUse | None:
     plans, subscription = plans_for(account.id), subscription_of(account.id)
     if [plan.plan_id for plan in plans] != [plan.plan_id for plan in offer.plans]:
         return None
-    used = {meter.code: meter.used for meter in usage_of(account.id).meters}
-    recommendation = recommended_plan(plans, subscription.plan, used)
+    meters = usage_of(account.id).meters
+    used = {meter.code: meter.used for meter in meters}
+    recommendation = advice_for(account.id, subscription, meters).recommendation
     return OwnUse(subscription.plan, used, recommendation, not subscription.is_stripe)
 
 

@@ -1322,6 +1322,9 @@ def upgrade() -> None:
         sa.Column("hosted_invoice_url", sa.Text(), nullable=True, comment="Where an unpaid one can be paid"),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("paid_at", sa.BigInteger(), nullable=True),
+        sa.Column(
+            "receipt_told_at", sa.BigInteger(), nullable=True, comment="Wall clock; its receipt was announced"
+        ),
         sa.CheckConstraint(
             "kind IN ('package', 'funds', 'subscription', 'overage', 'top_up', 'manual')",
             name=op.f("ck_payments_kind"),
@@ -1358,6 +1361,14 @@ def upgrade() -> None:
         sa.UniqueConstraint("stripe_session_id", name=op.f("uq_payments_stripe_session_id")),
     )
     op.create_index("ix_payments_account", "payments", ["account_id", "id"], unique=False)
+    op.create_index(
+        "ix_payments_receipt_due",
+        "payments",
+        ["id"],
+        unique=False,
+        sqlite_where=sa.text("paid_at IS NOT NULL AND receipt_told_at IS NULL"),
+        postgresql_where=sa.text("paid_at IS NOT NULL AND receipt_told_at IS NULL"),
+    )
     op.create_table(
         "webhook_secrets",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),

@@ -20,8 +20,9 @@ from services.billing.announcements import publish_subscription, subscription_st
 from services.billing.period_credits import Month, grant_month, granted_months
 from services.catalog.entitlements import has_active_subscription, open_subscription
 from services.catalog.plans import current_plan, plan_named
-from services.clock import business_now
+from services.clock import business_now, iso
 from services.ledger.opening import lock_accounts
+from services.notices.notices import notify
 from services.periods import month_index, months_after
 from services.unit_of_work import atomic
 
@@ -142,17 +143,20 @@ def set_plan(
         raise Conflict("This account pays for its plan through Stripe; cancel that first.")
     if current and (current.plan_id, current.interval, current.status) == (plan.id, interval, "comped"):
         return subscription_of(account_id)
-    now = business_now()
+    now, before = business_now(), current.plan.name if current is not None else ""
     anchor_at = now  # months of usage go on where they were: another plan is no new month
     if current is not None:
         anchor_at = current.anchor_at
-        before = subscription_state(current)
+        state_before = subscription_state(current)
         current.status, current.ended_at = "canceled", now
-        publish_subscription(current, before)
+        publish_subscription(current, state_before)
     if not plan.is_default:
         subscription_id = _start(account_id, plan, interval, now, anchor_at, actor)
         _grant(subscription_id, _months(now, now, _time_zone(account_id))[0], actor)
     record("subscription.set", actor, account_id, plan=plan.code, interval=interval)
+    after = "" if plan.is_default else plan.name
+    if before != after:
+        notify(account_id, "plan_changed", f"plan:{plan.id}:{iso(now)}", before=before, now=after)
     return subscription_of(account_id)
 
 

@@ -84,7 +84,7 @@ def recipients(account_id: int, kind: str) -> list[str]:
     owners = db.session.scalars(
         select(User.email)
         .join(Membership, Membership.user_id == User.id)
-        .where(Membership.account_id == account_id, Membership.role == "owner")
+        .where(Membership.account_id == account_id, Membership.role == "owner", User.disabled_at.is_(None))
         .order_by(User.id)
     ).all()
     own = db.session.scalar(select(Account.email).where(Account.id == account_id))
@@ -99,6 +99,12 @@ def recipients(account_id: int, kind: str) -> list[str]:
     if KINDS[kind].is_about_money_owed:
         return list(addresses.values())
     return [address for lower, address in addresses.items() if lower not in refused]
+
+
+def is_wanted(account_id: int, kind: str, address: str) -> bool:
+    """Whether a mail of a kind may still go to an address: it is theirs yet, and nobody has declined it."""
+    addresses = {each.lower() for each in recipients(account_id, kind)}
+    return _wish(account_id, KINDS[kind]).by_mail and address.lower() in addresses
 
 
 def _wish(account_id: int, kind: Kind) -> Wish:
@@ -126,6 +132,16 @@ def set_wishes(account_id: int, in_app: set[str], by_mail: set[str], actor: str)
     record("notices.set", actor, account_id)
 
 
+@atomic
+def configure(
+    account_id: int, in_app: set[str], by_mail: set[str], thresholds: dict[int, int | None], actor: str
+) -> None:
+    """Everything an account can set of its notices, in one unit. Raises InvalidRequest, and nothing is kept."""
+    set_wishes(account_id, in_app, by_mail, actor)
+    for credit_type_id, units in thresholds.items():
+        set_threshold(account_id, credit_type_id, units, actor)
+
+
 def thresholds_of(account_id: int) -> list[Threshold]:
     """Below how much of each credit type the account is warned."""
     kept = {
@@ -146,6 +162,8 @@ def set_threshold(account_id: int, credit_type_id: int, units: int | None, actor
         return
     if not 0 < units < 10**15:
         raise InvalidRequest.of("threshold", "must be more than zero")
+    if row is not None and row.threshold == units:
+        return
     if row is None:
         row = LowBalance(account_id=account_id, credit_type_id=credit_type_id)
         db.session.add(row)
@@ -153,7 +171,9 @@ def set_threshold(account_id: int, credit_type_id: int, units: int | None, actor
     record("notices.threshold_set", actor, account_id, units=units)
 
 
-def notices_of(account_id: int, user_id: int, *, older_than: int | None = None, limit: int = 25) -> list[NoticeView]:
+def notices_of(
+    account_id: int, user_id: int, *, older_than: int | None = None, limit: int = 25
+) -> list[NoticeView]:
     """An account's notices, newest first."""
     read_up_to = _read_up_to(account_id, user_id)
     wanted = select(Notice).where(Notice.account_id == account_id, Notice.is_shown)

@@ -13,7 +13,8 @@ from models.accounts import LoginThrottle, OneTimeToken, UserSession
 from models.inbox import InboxEvent
 from models.jobs import JobRun
 from models.ledger import IdempotencyKey
-from services.clock import wall_now
+from models.notices import Notice, OutboxMail
+from services.clock import business_now, wall_now
 from services.unit_of_work import atomic
 
 KEEP_IDEMPOTENCY_KEYS = timedelta(days=30)
@@ -22,6 +23,8 @@ KEEP_TOKENS = timedelta(days=30)
 KEEP_THROTTLES = timedelta(days=2)
 KEEP_INBOX_BODIES = timedelta(days=90)
 KEEP_JOB_RUNS = timedelta(days=30)
+KEEP_MAILS = timedelta(days=90)
+KEEP_NOTICES = timedelta(days=365)
 CHUNK_ROWS = 500
 
 
@@ -37,6 +40,8 @@ def prune_all() -> dict[str, int]:
         "throttles": _drop(LoginThrottle.__table__, LoginThrottle.window_started_at < now - KEEP_THROTTLES),
         "inbox bodies": _repeat(lambda: _drop_bodies(now - KEEP_INBOX_BODIES)),
         "job runs": _drop(JobRun.__table__, _old_runs(now)),
+        "mails": _drop(OutboxMail.__table__, _old_mails(now)),
+        "notices": _drop(Notice.__table__, _old_notices()),
     }  # fmt: skip
 
 
@@ -54,6 +59,16 @@ def _old_runs(now: datetime) -> ColumnElement[bool]:
     return (JobRun.started_at < now - KEEP_JOB_RUNS) & (JobRun.state != "running") & (
         JobRun.by_hand | ~is_latest
     )  # fmt: skip
+
+
+def _old_mails(now: datetime) -> ColumnElement[bool]:
+    return (OutboxMail.created_at < now - KEEP_MAILS) & (OutboxMail.state != "queued")
+
+
+def _old_notices() -> ColumnElement[bool]:
+    """Their keys go with them: nothing is told by a key as old as this."""
+    has_mail = select(1).where(OutboxMail.notice_id == Notice.id).exists()
+    return (Notice.created_at < business_now() - KEEP_NOTICES) & ~has_mail
 
 
 def _drop(table: Table, condition: ColumnElement[bool]) -> int:

@@ -212,12 +212,13 @@ def _set(place: _Place, value: int, increment: Increment) -> UsageReceipt:
         credits_used=credits_before + credits, updated_at=to_microseconds(business_now()),
     )  # fmt: skip
     _write_day(SET_DAY, place, value, credits)
-    _warn(place, increment.meter, before, value, f"gauge {business_now():%Y-%m}")
+    _warn(place, increment.meter, before, value, f"gauge {iso(business_now())}")
     return _receipt(place, increment.meter, before, value, credits)
 
 
 def _warn(place: _Place, meter: str, before: int, after: int, window: str) -> None:
-    """Tell of the highest warning that was reached just now; once a window each."""
+    """Tell of the highest warning that was reached just now: of a counter once a window each, of a gauge
+    whenever it has risen to it from below."""
     included = place.limit.included
     step = warning_of(after, included)
     if step is None or step == warning_of(before, included) or after <= before:

@@ -1,5 +1,7 @@
 """A package is bought: the credits arrive once, whatever the customer does on the way."""
 
+import re
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -151,3 +153,29 @@ def test_balance_follows_a_program_without_reload(page: Any, visits: Visits) -> 
         arg=f"{before - 7:,}",
         timeout=13_000,
     )
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_adding_funds_shows_what_will_be_there(visits: Visits, scripts: bool) -> None:
+    page = visits.open(java_script_enabled=scripts)
+    page.goto("/home/signalpost/billing?add-funds=1")
+    now = Decimal(re.sub(r"[^\d.]", "", page.locator("[data-balance=sms]").first.inner_text()))
+    dialog = page.locator("#add-funds")
+    quick = dialog.get_by_role("button", name="$25.00")
+    assert f"then ${now + 25:,}" in quick.inner_text()
+    if not scripts:
+        return
+    field, then = dialog.get_by_label("Your own amount"), dialog.locator("output")
+    for typed, added in (
+        ("12.5", "12.5"),
+        ("4.99", None),
+        ("10000", "10000"),
+        ("1,000", None),
+        ("7.005", None),
+    ):
+        field.fill(typed)
+        words = f"Then ${now + Decimal(added):,.4f}".rstrip("0") if added else ""
+        assert then.inner_text().startswith(words) and bool(then.inner_text()) == bool(words), typed
+    quick.click()
+    page.wait_for_url("**/sandbox/**")
+    assert "$25.00" in page.locator("main").inner_text()

@@ -75,10 +75,24 @@ class TestPage:
 
 
 class TestAddFunds:
-    def test_a_quick_amount_and_an_own_one_lead_to_checkout(self, member: Visitor) -> None:
-        assert "/pay/" in add(member, amount="25").location
-        assert "/pay/" in add(member, own_amount="12.50", amount="25").location
-        assert orders() == [("funds", 2500), ("funds", 1250)]
+    def test_the_button_that_is_pressed_says_how_much(self, member: Visitor) -> None:
+        assert "/pay/" in add(member, amount="25", own_amount="12.50").location
+        assert "/pay/" in add(member, own_amount="12.50", amount="own").location
+        assert "/pay/" in add(member, own_amount="7.25").location
+        assert orders() == [("funds", 2500), ("funds", 1250), ("funds", 725)]
+
+    def test_the_dialog_says_what_will_be_there(self, member: Visitor, account_id: int) -> None:
+        add_funds_by_hand(Funding(account_id=account_id, amount=528_700, actor="key:1"), "bank-1")
+        page = member.get("/home/texts/billing?add-funds=1").text
+        for then in ("then $62.87", "then $77.87", "then $302.87"):
+            assert then in page
+        assert "Then $" not in page
+        assert "Then $127.87 are there." in member.get("/home/texts/billing?add-funds=1&amount=75").text
+
+    def test_an_amount_that_was_refused_stays_in_its_field(self, member: Visitor) -> None:
+        answer = add(member, own_amount="3.99<")
+        page = member.get(answer.location).text
+        assert 'value="3.99&lt;"' in page and "Then $" not in page
 
     def test_one_form_makes_one_order(self, member: Visitor) -> None:
         page = member.get("/home/texts/billing?add-funds=1").text
@@ -89,10 +103,12 @@ class TestAddFunds:
         }
         assert len(places) == 1 and orders() == [("funds", 2500)]
 
-    @pytest.mark.parametrize("amount", ["", "x", "0", "-5", "4.99", "10000.01", "5.001", "1e400", "NaN"])
+    @pytest.mark.parametrize(
+        "amount", ["", "x", "0", "-5", "4.99", "10,000", "10000.01", "5.001", "1e400", "NaN"]
+    )
     def test_an_amount_that_is_none_begins_nothing(self, member: Visitor, amount: str) -> None:
         answer = add(member, own_amount=amount)
-        assert answer.location.endswith("/home/texts/billing?add-funds=1")
+        assert "/home/texts/billing?add-funds=1" in answer.location
         assert orders() == []
 
     def test_a_viewer_may_not(self, app: Flask, account_id: int) -> None:

@@ -6,11 +6,13 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
+from errors import InvalidRequest
 from extensions import db
+from models.catalog import CreditType
 from models.notices import LowBalance, NoticeSetting, OutboxMail, Unsubscribed
 from services.notices.kinds import KINDS
-from services.notices.notices import notify
-from tests.conftest import make_account
+from services.notices.notices import configure, notify
+from tests.conftest import make_account, make_credit_type
 from tests.visitor import OutsideClient, Visitor, fresh, make_person, signed_in
 
 HOME = "/home/acme/notices"
@@ -20,7 +22,7 @@ FACTS = {
     "spending_cap": {
         "name": "Credits", "scale": 0, "credit_type": "credits", "step": 100, "used": 30, "cap": 30,
         "resets_at": "2026-03-01T00:00:00Z",
-    },  # fmt: skip
+    },
     "credits_expiring": {"name": "Credits", "scale": 0, "amount": 5, "expires_at": "2026-03-01T00:00:00Z"},
     "purchase_receipt": {"what": "1,000 credits", "amount_cents": 3500, "currency": "usd"},
     "overage_charged": {"what": "Extra credits", "amount_cents": 8000, "currency": "usd"},
@@ -97,6 +99,26 @@ class TestSettings:
         fresh()
         assert db.session.scalar(select(NoticeSetting)) is None
 
+    def test_an_error_keeps_what_was_typed(self, owner: Visitor, account_id: int) -> None:
+        make_credit_type("tokens", scale=2)
+        assert owner.post(f"{HOME}/settings", {"threshold-tokens": "12.5"}).status_code == 303
+        page = owner.post(
+            f"{HOME}/settings",
+            {"in_app": "low_balance", "threshold-credits": "many", "threshold-tokens": "7.25"},
+        ).text
+        assert 'value="many"' in page and 'value="7.25"' in page and "Must be a number above zero" in page
+        checked = re.findall(r'name="(\w+)" value="(\w+)"[^>]* checked', page)
+        assert checked == [("in_app", "low_balance")]
+        fresh()
+        assert [row.threshold for row in db.session.scalars(select(LowBalance))] == [1250]
+        assert 'value="12.5"' in owner.get(f"{HOME}/settings").text
+
+    def test_what_is_refused_late_takes_the_rest_along(self, account_id: int) -> None:
+        type_id = db.session.scalar(select(CreditType.id))
+        with pytest.raises(InvalidRequest):
+            configure(account_id, set(), set(), {type_id: -1}, "user:1")
+        assert db.session.scalar(select(NoticeSetting)) is None
+
     def test_only_owners_set_them(self, app: Flask, account_id: int) -> None:
         make_person("vic@example.com", account_id, "member")
         member = signed_in(app, "vic@example.com")
@@ -126,3 +148,19 @@ class TestUnsubscribing:
         client = OutsideClient(app, app.response_class)
         assert client.get(f"/unsubscribe/{token}").status_code == 404
         assert client.post(f"/unsubscribe/{token}").status_code == 404
+
+
+class TestMails:
+    def test_a_day_is_the_accounts_own(self, app: Flask) -> None:
+        """Just after midnight in UTC it is the evening before in New York; each mail speaks its own language."""
+        for slug, zone, locale in (
+            ("york", "America/New_York", "en-US"), ("seoul", "Asia/Seoul", "en_GB"), ("x", "Mars/Base", "zz")
+        ):  # fmt: skip
+            account_id = make_account(slug, email=f"bills@{slug}.example", time_zone=zone, locale=locale)
+            facts = FACTS["credits_expiring"] | {"expires_at": "2026-03-01T00:30:00Z"}
+            notify(account_id, "credits_expiring", "k", **facts)
+        sent = []
+        app.extensions["mailer"].deliver = lambda mail: (sent.append(mail), ("sent", None))[1]
+        assert app.extensions["send_queued_mails"]() == {"sent": 3}
+        days = [mail.subject.rpartition(" expire on ")[2] for mail in sent]
+        assert days == ["Feb 28, 2026", "1 Mar 2026", "Mar 1, 2026"]

@@ -1,5 +1,6 @@
 """Notices once per crossing, their mails through the outbox, what is wanted and what is not."""
 
+import itertools
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -8,17 +9,22 @@ from pathlib import Path
 import pytest
 import time_machine
 from flask import Flask
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from extensions import db
 from gateways.mailer import Mail
+from models.accounts import Account, User
 from models.billing import Payment
 from models.catalog import Catalog, CreditType
 from models.notices import LowBalance, Notice, OutboxMail
+from services.accounts.memberships import members_of, remove_member
+from services.billing.subscriptions import set_plan
 from services.catalog.presets import load_preset
 from services.ledger.debits import Spend, spend_credits
 from services.ledger.grants import Incoming, grant_credits
 from services.ledger.spending_caps import set_spending_cap
+from services.notices import outbox, sweeps
+from services.notices.kinds import KINDS
 from services.notices.notices import (
     mark_read,
     notices_of,
@@ -28,8 +34,8 @@ from services.notices.notices import (
     unread_count,
     unsubscribe,
 )
-from services.notices.sweeps import sweep_all
-from services.usage.meters import Increment, record_usage
+from services.notices.sweeps import sweep_all, sweep_expiring
+from services.usage.meters import Increment, record_usage, set_gauge
 from tests.conftest import make_account
 from tests.visitor import fresh, make_person
 
@@ -151,19 +157,62 @@ def test_a_spending_cap_is_told_at_80_and_100_percent_once_a_month(account: int)
 
 def test_credits_that_expire_within_a_week_are_told_once(account: int) -> None:
     with time_machine.travel(NOW, tick=False):
-        for days in (6, 6, 8):
+        for hours in (6 * 24, 6 * 24, 6 * 24 + 3, 6 * 24 + 15, 8 * 24):
             grant_credits(
                 Incoming(account_id=account, credit_type="credits", amount=10, source="bonus", actor="t",
-                         expires_at=NOW + timedelta(days=days))
+                         expires_at=NOW + timedelta(hours=hours))
             )  # fmt: skip
-        assert (sweep_all(), sweep_all()) == (1, 0)
-        assert told()[0][1]["amount"] == 20
+        assert (sweep_all(), sweep_all()) == (2, 0)  # a day each
+        assert [(facts["amount"], facts["expires_at"]) for _, facts in told()] == [
+            (30, "2026-03-07T09:00:00Z"), (10, "2026-03-08T00:00:00Z")
+        ]  # fmt: skip
     with time_machine.travel(NOW + timedelta(days=2), tick=False):
         assert sweep_all() == 1
 
 
+def test_what_was_told_is_not_written_again(account: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    for days in (3, 5):
+        grant_credits(
+            Incoming(account_id=account, credit_type="credits", amount=10, source="bonus", actor="t",
+                     expires_at=datetime.now(UTC) + timedelta(days=days))
+        )  # fmt: skip
+    assert sweep_expiring() == 2
+    monkeypatch.setattr(sweeps, "notify", None)
+    assert sweep_expiring() == 0
+
+
+def test_days_are_the_accounts_own(account: int) -> None:
+    db.session.get_one(Account, account).time_zone = "Asia/Seoul"
+    db.session.commit()
+    with time_machine.travel(NOW, tick=False):
+        for hour in (14, 16):  # the day begins in Seoul at 15:00 UTC
+            grant_credits(
+                Incoming(account_id=account, credit_type="credits", amount=10, source="bonus", actor="t",
+                         expires_at=datetime(2026, 3, 5, hour, tzinfo=UTC))
+            )  # fmt: skip
+        assert sweep_all() == 2
+
+
+def test_a_gauge_warns_each_time_it_rises_to_a_step(account: int) -> None:
+    set_plan(account, "pro")
+    with time_machine.travel(NOW, tick=False) as clock:
+        for value in (9, 8, 9, 7, 9, 10, 10):
+            set_gauge(account, "repositories", value, "t")
+            clock.shift(timedelta(seconds=1))
+    used = [facts["used"] for kind, facts in told() if kind == "limit_warning"]
+    assert used == [9, 9, 9, 10]
+
+
+def test_a_plan_set_by_an_operator_is_told(account: int) -> None:
+    for plan in ("pro", "pro", "team", "free", "free", "pro"):
+        set_plan(account, plan, actor="user:1")
+    changes = [(facts["before"], facts["now"]) for kind, facts in told() if kind == "plan_changed"]
+    assert changes == [("", "Pro"), ("Pro", "Team"), ("Team", ""), ("", "Pro")]
+
+
 def test_a_payment_is_receipted_by_mail(account: int, post: Post, send: Callable[[], dict[str, int]]) -> None:
-    now = datetime.now(UTC)
+    """However long nobody looked, and once, also when the notice is gone."""
+    now = datetime.now(UTC) - timedelta(days=40)
     db.session.add(
         Payment(public_id="p", account_id=account, description="1,000 credits", amount_cents=3500, currency="usd",
                 status="paid", created_at=now, paid_at=now)
@@ -176,6 +225,10 @@ def test_a_payment_is_receipted_by_mail(account: int, post: Post, send: Callable
     assert "$35.00" in mail.text and "/home/acme/billing" in mail.html and "/unsubscribe/" in mail.text
     assert notices_of(account, 1) == []  # receipts go by mail alone
     assert send() == {}
+    db.session.execute(delete(OutboxMail))
+    db.session.execute(delete(Notice))
+    db.session.commit()
+    assert sweep_all() == 0
 
 
 def test_mail_is_tried_again_and_given_up(
@@ -202,6 +255,58 @@ def test_mail_is_tried_again_and_given_up(
         ("sent", 3, None),
         ("failed", 1, "550 nobody"),
     ]
+
+
+@pytest.mark.parametrize("how", ["unsubscribed", "turned off", "left", "another address", "disabled"])
+def test_mail_that_waits_is_dropped_once_it_is_not_wanted(
+    account: int, post: Post, send: Callable[[], dict[str, int]], how: str
+) -> None:
+    cat = make_person("cat@acme.example", account)
+    notify(account, "plan_changed", "k", before="", now="Pro")
+    if how == "unsubscribed":
+        unsubscribe(account, "plan_changed", "Cat@acme.example")
+    elif how == "turned off":
+        set_wishes(account, set(KINDS), set(), "user:1")
+    elif how == "left":
+        membership = next(each for each in members_of(account) if each.user_id == cat)
+        remove_member(account, membership.id, actor="user:1")
+    else:
+        row = db.session.get_one(User, cat)
+        if how == "disabled":
+            row.disabled_at = NOW
+        else:
+            row.email = "cat@elsewhere.example"
+        db.session.commit()
+    expected = [] if how == "turned off" else ["bills@acme.example", "ann@acme.example"]
+    assert send() == ({"sent": 2} if expected else {})
+    assert [mail.to for mail in post.sent] == expected
+    assert ("cat@acme.example", "dropped") in queued()
+    assert send() == {}
+
+
+def test_mail_of_money_owed_is_not_dropped_for_a_wish(
+    account: int, post: Post, send: Callable[[], dict[str, int]]
+) -> None:
+    facts = {"what": "Pro", "reason": "Declined.", "amount_cents": 1900, "currency": "usd", "url": None}
+    notify(account, "payment_failed", "k", **facts)
+    set_wishes(account, set(), set(), "user:1")
+    unsubscribe(account, "payment_failed", "ann@acme.example")
+    assert send() == {"sent": 2}
+
+
+def test_a_server_that_hangs_ends_the_run(
+    account: int, post: Post, send: Callable[[], dict[str, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds = itertools.count(0, 15)
+    monkeypatch.setattr(outbox, "boot_seconds", lambda: next(seconds))
+    post.answer = ("temporary", "timed out")
+    for number in range(5):
+        notify(account, "plan_changed", str(number), before="", now="Pro")
+    assert send() == {"temporary": 1}
+    assert [state for _, state in queued()] == ["queued"] * 10
+    monkeypatch.setattr(outbox, "boot_seconds", lambda: 0.0)
+    post.answer = ("sent", None)
+    assert send() == {"sent": 9}  # the one that was tried waits for its time
 
 
 def test_what_is_wanted_decides_but_not_of_money_owed(account: int) -> None:

@@ -10,11 +10,13 @@ from models.accounts import LoginThrottle, OneTimeToken, User, UserSession
 from models.inbox import InboxEvent
 from models.jobs import JobRun, Lease
 from models.ledger import IdempotencyKey
+from models.notices import Notice, OutboxMail
 from services.clock import wall_now
 from services.operations import leases, prune, readiness
 from services.operations.leases import give_back_lease, take_lease
 from services.operations.prune import prune_all
 from services.unit_of_work import atomic
+from tests.conftest import make_account
 
 
 @atomic
@@ -93,7 +95,7 @@ class TestPrune:
         dropped = prune_all()
         assert dropped == {
             "idempotency keys": 5, "sessions": 5, "tokens": 5, "throttles": 5, "inbox bodies": 5,
-            "job runs": 5,
+            "job runs": 5, "mails": 0, "notices": 0,
         }  # fmt: skip
         for table in (IdempotencyKey, UserSession, OneTimeToken, LoginThrottle, JobRun):
             assert count(table) == 1
@@ -105,6 +107,27 @@ class TestPrune:
         old = wall_now() - timedelta(days=200)
         add(InboxEvent(stripe_event_id="evt_1", type="a.b", body="{}", received_at=old, state="failed"))
         assert prune_all()["inbox bodies"] == 0
+
+    def test_mails_go_before_the_notices_that_they_tell(self, either_app):
+        account_id, now = make_account("acme"), wall_now()
+        for key, days in (("old", 400), ("waiting", 400), ("recent", 100)):
+            created_at = now - timedelta(days=days)
+            notice = Notice(account_id=account_id, kind="plan_changed", dedupe_key=key, created_at=created_at)
+            add(notice)
+            db.session.refresh(notice)
+            notice_id = notice.id
+            db.session.rollback()
+            add(
+                OutboxMail(
+                    notice_id=notice_id, kind="plan_changed", recipient="a@acme.example", subject="",
+                    state="queued" if key == "waiting" else "sent", created_at=created_at,
+                )
+            )  # fmt: skip
+        dropped = prune_all()
+        assert (dropped["mails"], dropped["notices"]) == (2, 1)
+        db.session.rollback()
+        assert set(db.session.scalars(select(Notice.dedupe_key))) == {"waiting", "recent"}
+        assert db.session.scalars(select(OutboxMail.state)).all() == ["queued"]
 
     def test_latest_scheduled_run_stays_however_old(self, app):
         old = wall_now() - timedelta(days=400)
