@@ -74,6 +74,7 @@ RowNumber = Annotated[int, BeforeValidator(whole_number), Field(ge=1, le=MAX_ID)
 Seconds = Annotated[int, BeforeValidator(whole_number), Field(ge=1, le=86_400)]
 Priority = Annotated[int, BeforeValidator(whole_number), Field(ge=0, le=1000)]
 Quantity = Annotated[int, BeforeValidator(whole_number), Field(ge=1, le=MAX_UNITS)]
+QuantityOrNone = Annotated[int, BeforeValidator(whole_number), Field(ge=0, le=10**9)]
 GaugeValue = Annotated[int, BeforeValidator(whole_number), Field(ge=0, le=MAX_UNITS)]
 DaysOfUsage = Annotated[Literal[7, 30, 90], BeforeValidator(whole_number)]
 PageSize = Annotated[int, BeforeValidator(whole_number), Field(ge=1, le=100)]

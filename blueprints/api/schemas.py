@@ -1,6 +1,6 @@
 """What each call takes: one pydantic model per body or query. Unknown members are ignored."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -16,6 +16,7 @@ from blueprints.api.fields import (
     PageSize,
     Priority,
     Quantity,
+    QuantityOrNone,
     RowNumber,
     Seconds,
     Text255,
@@ -187,6 +188,14 @@ class PaymentRefundBody(OnAccount):
         None, gt=0, le=10**15, strict=True, description="Minor units; all that is left where left out."
     )
     reason: Text255 | None = None
+
+
+class OveragePurchaseBody(OnAccount):
+    quantities: Annotated[dict[CreditTypeCode, QuantityOrNone], Field(min_length=1, max_length=100)] = Field(
+        description="Whole credits by the code of their type; zeros are left out.",
+        examples=[{"enrichment": 400, "audience": 2}],
+    )
+    quote: Text255 = Field(description="Of the prices seen, from `GET /api/overage/prices`.")
 
 
 class IncrementBody(OnAccount):
