@@ -146,7 +146,7 @@ def shell_for(visitor: SignedIn) -> Shell:
         unread=unread_count(account.id, visitor.user_id) if shows_money and account else 0,
         usage=_tightest(account if shows_money else None),
         overview_href=f"{home}/overview" if home else None,
-        buy_href=f"{home}/billing?{'add-funds' if is_wallet else 'buy-credits'}=1" if may_buy else None,
+        buy_href=_buy_href(account, home, is_wallet=is_wallet) if may_buy else None,
         buy_label=(_("Add funds") if is_wallet else _("Buy credits")) if may_buy else None,
         user_name=visitor.name or visitor.email,
         user_email=visitor.email,
@@ -161,6 +161,13 @@ def shell_for(visitor: SignedIn) -> Shell:
 
 def _brand_name() -> str:
     return current_app.extensions["settings"].seller_name
+
+
+def _buy_href(account: OpenAccount, home: str | None, *, is_wallet: bool) -> str:
+    """Where the header's button leads: an agency's clients buy what they pay for later."""
+    if is_wallet:
+        return f"{home}/billing?add-funds=1"
+    return f"{home}/usage#buy-overage" if account.agency_id is not None else f"{home}/billing?buy-credits=1"
 
 
 def _account_of(visitor: SignedIn) -> OpenAccount | None:

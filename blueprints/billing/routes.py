@@ -9,6 +9,7 @@ from werkzeug.wrappers import Response
 
 from blueprints.access import account_member
 from blueprints.billing.blueprint import blueprint
+from blueprints.billing.overage import overage_cards
 from blueprints.billing.spending import spending_cards
 from blueprints.billing.wallet import wallet_page
 from blueprints.form_tokens import new_form_token
@@ -47,6 +48,7 @@ def show(account: OpenAccount) -> str:
         types=types,
         form_token=new_form_token(),
         **wallet_page(account, types),
+        **overage_cards(account),
         **spending_cards(account),
         may_buy=account.allows("member"),
         buying="buy-credits" in request.args,

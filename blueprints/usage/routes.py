@@ -1,15 +1,17 @@
-"""The history of credits: filters, pages of 50, one line with its lots, CSV and JSON."""
+"""Usage: credits to buy now and pay later, meters, the history with its filters and files, one line."""
 
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from flask import Blueprint, Response, render_template, request, url_for
+from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask_babel import format_date
+from werkzeug.wrappers import Response
 
 from blueprints.access import account_member
 from blueprints.downloads import download
 from blueprints.usage.forms import HistoryFilters
+from blueprints.usage.overage import Attempt, confirm, overage_section, success_words
 from services.accounts.access import OpenAccount
 from services.export_formats import FORMATS
 from services.ledger.balances import positions
@@ -35,7 +37,22 @@ class Count:
 @blueprint.get("/home/<account>/usage")
 @account_member("viewer")
 def show(account: OpenAccount) -> str:
-    """One page of the history."""
+    """What can be bought now, what was used, one page of the history."""
+    return _page(account)
+
+
+@blueprint.post("/home/<account>/usage/overage")
+@account_member("member")
+def buy(account: OpenAccount) -> Response | tuple[str, int]:
+    """Buy credits now and pay later; the page again with what is wrong where it is refused."""
+    attempt = confirm(account)
+    if attempt.receipt is None:
+        return _page(account, attempt), attempt.status
+    flash(success_words(attempt.receipt), "success")
+    return redirect(url_for("usage.show", account=account.slug), 303)
+
+
+def _page(account: OpenAccount, attempt: Attempt | None = None) -> str:
     types = {position.credit_type: position for position in positions(account.id)}
     filters = _filters(list(types.values()))
     page_number = max(request.args.get("page", 1, type=_row_number) or 1, 1)
@@ -59,6 +76,7 @@ def show(account: OpenAccount) -> str:
         is_filtered=bool(_chosen()),
         chosen=_chosen(),
         view=_view(),
+        **overage_section(account, attempt),
         **_views(account, types),
         **_page_links(account.slug, page, page_number),
     )
